@@ -1,0 +1,1 @@
+"""lhbackupd: scheduled backups of Longhorn volumes, detached ones included."""

@@ -1,0 +1,1 @@
+"""What moves: inventory, scheduler, admission, runner and journal."""

@@ -1,0 +1,1 @@
+"""Everything that knows the wire format of the Longhorn REST API."""

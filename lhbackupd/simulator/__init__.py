@@ -1,0 +1,1 @@
+"""A simulated Longhorn: the same REST API in front of a small cluster of its own."""
