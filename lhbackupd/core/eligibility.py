@@ -52,7 +52,7 @@ def _detached(volume: Volume, policy: Policy) -> Iterator[Refusal]:
     if not any(replica.node for replica in volume.replicas):
         where = "" if volume.data_locality == "disabled" else f" and data locality {volume.data_locality}"
         yield Refusal(
-            f"it was never attached: it holds no data{where}, and the first attach decides where its replicas go", True
+            f"it was never attached: it holds no data{where}, and the first attach decides where its replicas go", False
         )
     elif all(replica.failed for replica in volume.replicas if replica.node):
         yield Refusal("all its replicas have failed", True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from .cluster import Backup, Chain, Snapshot, Volume
 from .model import Origin, Outcome, Policy
 from .naming import made_by
+from .retention import newest_completed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,21 +32,13 @@ class Finding:
 
 def base_of(volume: Volume, backups: Iterable[Backup], *, policy: str, origin: Origin) -> Backup | None:
     """The newest Completed backup of `volume` that this policy of this origin made, by its snapshot's time."""
-    mine = [
+    return newest_completed(
         backup
         for backup in backups
-        if backup.completed
-        and backup.volume == volume.name
+        if backup.volume == volume.name
         and backup.target == volume.backup_target
-        and backup.snapshot_created is not None
         and made_by(backup.labels, policy=policy, origin=origin)
-    ]
-    return max(mine, key=_age, default=None)
-
-
-def _age(backup: Backup) -> tuple[str, str, str]:
-    taken = backup.snapshot_created.isoformat() if backup.snapshot_created else ""
-    return taken, backup.created.isoformat() if backup.created else "", backup.name
+    )
 
 
 def inspect(

@@ -126,15 +126,6 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wait:
-    """A workload that waits for the volume we hold."""
-
-    #: the pod as namespace/name, or what else is known of it
-    who: str
-    since: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One attempt to back up `volume` for `policy`, due at `due`. Times are aware and in UTC."""
 
@@ -178,8 +169,11 @@ class Run:
     progress: int = 0
     #: up to when this volume's data is in a backup (snapshot time, or time of the look that found nothing new)
     protected_until: datetime | None = None
-    waiting: Wait | None = None
-    #: seconds that workloads waited for us, so far
+    #: the workload that waits, or has waited, for the volume: its pod as namespace/name, or what else is known of it
+    waiter: str = ""
+    #: since when it has been waiting; None while nobody does
+    waiting_since: datetime | None = None
+    #: seconds that workloads have waited for us, but for the wait that lasts
     waited: float = 0.0
 
     @property

@@ -32,7 +32,7 @@ class TicketName:
 
     def __str__(self) -> str:
         deadline = self.deadline.astimezone(UTC).strftime(_DEADLINE)
-        return ":".join((PREFIX, self.instance, self.journal, self.run, deadline))
+        return f"{PREFIX}:{self.instance}:{self.journal}:{self.run}:{deadline}"
 
     @classmethod
     def parse(cls, ticket_id: str) -> "TicketName | None":

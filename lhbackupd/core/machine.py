@@ -1,0 +1,261 @@
+"""The life of a run: every transition is made here, and nowhere else.
+
+`decide` takes a run, what Longhorn shows, the time and the policy, and returns the run as it now is and at most one
+command. It never waits, never asks, never raises. The command follows from (phase, what Longhorn shows) alone, so a run
+that was found in the journal after a crash is simply decided on again. Failure is a field of the run: every run that
+may hold a volume leaves through DETACHING, which ends only when Longhorn shows that our ticket is gone.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from . import naming
+from .cluster import Backup, Fault, FaultKind, Setting, Volume
+from .commands import AskBackup, Attach, Command, CreateSnapshot, Detach, Seen, View
+from .eligibility import needs_setting, refusal, suspension
+from .inspection import inspect
+from .model import Now, Origin, Outcome, Phase, Policy, Run
+from .moves import enter, finish, leave, lost, note_workload, patience_of, patiently, unsettled, unwanted
+from .retention import stale_snapshots
+
+#: after a backup was asked for and none is listed, how long until it is asked for again: a request that timed out here
+#: may still be carried out there, and asking twice makes two backups (recordings 264, 265)
+ASK_AGAIN = 15.0
+
+#: how long after its latest move a ticket may be given back by somebody who has lost our journal
+LEASE = timedelta(minutes=15)
+
+#: every move a run can make; the property test holds it against `decide`, the documentation draws it
+EDGES = frozenset(
+    {
+        (Phase.QUEUED, Phase.ATTACHING),
+        (Phase.QUEUED, Phase.INSPECTING),
+        (Phase.QUEUED, Phase.FINISHED),
+        (Phase.ATTACHING, Phase.INSPECTING),
+        (Phase.ATTACHING, Phase.DETACHING),
+        (Phase.INSPECTING, Phase.SNAPSHOTTING),
+        (Phase.INSPECTING, Phase.BACKING_UP),
+        (Phase.INSPECTING, Phase.DETACHING),
+        (Phase.SNAPSHOTTING, Phase.BACKING_UP),
+        (Phase.SNAPSHOTTING, Phase.DETACHING),
+        (Phase.BACKING_UP, Phase.DETACHING),
+        (Phase.DETACHING, Phase.FINISHED),
+    }
+)
+
+Decision = tuple[Run, Command | None]
+
+
+def views(run: Run, volume: Volume | None) -> frozenset[View]:
+    """What to ask Longhorn for besides the volume, so that `decide` can get on."""
+    match run.phase:
+        case Phase.INSPECTING:
+            return frozenset({View.CHAIN, View.BACKUPS}) if volume and volume.attached else frozenset()
+        case Phase.SNAPSHOTTING:
+            return frozenset({View.SNAPSHOT})
+        case Phase.BACKING_UP:
+            entry = volume.backup(run.backup) if volume and run.backup else None
+            return frozenset() if entry and entry.running else frozenset({View.BACKUPS})
+        case _:
+            return frozenset()
+
+
+def decide(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:
+    """The next state of `run`, and what to do about it. `policy` is None once it is no longer configured."""
+    run = note_workload(run, seen, now)
+    match run.phase:
+        case Phase.QUEUED:
+            return _queued(run, seen, now, policy, origin)
+        case Phase.ATTACHING:
+            return _attaching(run, seen, now, policy)
+        case Phase.INSPECTING:
+            return _inspecting(run, seen, now, policy, origin)
+        case Phase.SNAPSHOTTING:
+            return _snapshotting(run, seen, now, policy, origin)
+        case Phase.BACKING_UP:
+            return _backing_up(run, seen, now, policy, origin)
+        case Phase.DETACHING:
+            return _detaching(run, seen, now, policy)
+        case Phase.FINISHED:
+            return run, None
+
+
+def _queued(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:
+    volume = seen.volume
+    if policy is None:
+        return leave(run, now, Outcome.GONE, "its policy is no longer configured"), None
+    if seen.fault is not None:
+        return replace(run, reason=f"waits: {seen.fault.text}"), None
+    if volume is None:
+        return leave(run, now, Outcome.GONE, "the volume was deleted"), None
+    if held_back := _still_detached(run, seen, now, policy, volume) or _held_back(run, seen, now, policy, volume):
+        return held_back, None
+    if seen.slot is None or seen.stopping:
+        return run, None
+    run = replace(run, node=seen.slot.node, target=seen.slot.target, started_at=now.wall)
+    if volume.attached:
+        run = replace(run, node=volume.engine_node)
+        return enter(run, now, Phase.INSPECTING, f"attached to {run.node} by others"), None
+    name = naming.TicketName(instance=origin.instance, journal=origin.journal, run=run.id, deadline=now.wall + LEASE)
+    run = enter(replace(run, ticket=str(name)), now, Phase.ATTACHING, f"asks for the volume on {run.node}")
+    return run, Attach(node=run.node, ticket=run.ticket)
+
+
+def _still_detached(run: Run, seen: Seen, now: Now, policy: Policy, volume: Volume) -> Run | None:
+    """`run` as it waits or ends because a volume that is not attached may not be attached (now)."""
+    if volume.attached:
+        return None
+    if not volume.plainly_detached:
+        return replace(run, reason=unsettled(volume))
+    if needs_setting(policy) and seen.setting is Setting.UNREAD:
+        return replace(run, reason="waits until Longhorn's setting can be read")
+    if why := suspension(policy, seen.setting):
+        return leave(run, now, Outcome.SUSPENDED, why)
+    return None
+
+
+def _held_back(run: Run, seen: Seen, now: Now, policy: Policy, volume: Volume) -> Run | None:
+    """`run` as it waits or ends because of the volume's state, somebody's backup, or the backup target."""
+    if no := refusal(volume, policy):
+        return leave(run, now, Outcome.REFUSED, no.reason, can_pass=no.can_pass)
+    if running := next((backup for backup in volume.backups if backup.running), None):
+        return replace(run, reason=f"waits for backup {running.name}, which somebody else has running there")
+    if seen.target is not None and not seen.target.available:
+        words = f"waits: backup target {seen.target.name} is not available: {seen.target.message}"
+        return replace(run, reason=words)
+    return None
+
+
+def _attaching(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Decision:
+    volume = seen.volume
+    if ended := unwanted(run, seen, now, policy):
+        return ended, None
+    limit = patience_of(policy).attach
+    if volume is None:
+        return patiently(run, seen, now, limit, "the volume to be attached"), None
+    mine = volume.ticket(run.ticket)
+    if mine and mine.satisfied and volume.attached:
+        return enter(run, now, Phase.INSPECTING, f"attached to {volume.engine_node}, frontend disabled"), None
+    if rival := next((t for t in volume.others(run.ticket) if t.satisfied or t.of_workload), None):
+        words = f"left to {rival.kind} ticket {rival.id} on {rival.node}"
+        return leave(run, now, Outcome.YIELDED, words, can_pass=True), None
+    if refused := _refused(seen.answer):
+        return leave(run, now, Outcome.FAILED, refused.text, can_pass=True), None
+    words = f"the volume to be attached to {run.node}" + (f": {mine.message}" if mine and mine.message else "")
+    run = patiently(run, seen, now, limit, words)
+    ask = mine is None and run.phase is Phase.ATTACHING
+    return run, Attach(node=run.node, ticket=run.ticket) if ask else None
+
+
+def _inspecting(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:
+    if ended := unwanted(run, seen, now, policy) or lost(run, seen, now):
+        return ended, None
+    limit = patience_of(policy).inspect
+    if policy is None or seen.volume is None or seen.chain is None or seen.backups is None:
+        return patiently(run, seen, now, limit, "its snapshots and backups to be read"), None
+    found = inspect(
+        volume=seen.volume, chain=seen.chain, backups=seen.backups, policy=policy, origin=origin, live=not run.ticket
+    )
+    if found is None:
+        return patiently(run, seen, now, limit, "its volume head to be listed"), None
+    run = replace(run, new_bytes=found.new_bytes)
+    if found.skip is not None:
+        if found.skip is Outcome.UNCHANGED:
+            run = replace(run, protected_until=now.wall)
+        return leave(run, now, found.skip, found.reason), None
+    if found.reuse is not None:
+        known = tuple(sorted(backup.name for backup in seen.backups if backup.snapshot == found.reuse.name))
+        run = replace(run, snapshot=found.reuse.name, snapshot_created=found.reuse.created, known_backups=known)
+        return enter(run, now, Phase.BACKING_UP, f"{found.reason}; snapshot {run.snapshot} holds all of it"), None
+    run = replace(run, snapshot=naming.snapshot_name(run), own_snapshot=True)
+    old = stale_snapshots(seen.chain, seen.backups, policy=policy.name, origin=origin)
+    command = CreateSnapshot(name=run.snapshot, labels=naming.labels(run, origin), delete=old)
+    return enter(run, now, Phase.SNAPSHOTTING, found.reason), command
+
+
+def _snapshotting(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:
+    if ended := unwanted(run, seen, now, policy) or lost(run, seen, now):
+        return ended, None
+    if seen.snapshot is not None and seen.snapshot.ready:
+        run = replace(run, snapshot_created=seen.snapshot.created)
+        return enter(run, now, Phase.BACKING_UP, f"snapshot {run.snapshot} is ready"), None
+    if seen.snapshot is not None and seen.snapshot.error:
+        words = f"snapshot {run.snapshot} failed: {seen.snapshot.error}"
+        return leave(run, now, Outcome.FAILED, words, can_pass=True), None
+    if refused := _refused(seen.answer):
+        return leave(run, now, Outcome.FAILED, refused.text, can_pass=True), None
+    run = patiently(run, seen, now, patience_of(policy).snapshot, f"snapshot {run.snapshot} to be ready")
+    known_missing = seen.fault is None and seen.snapshot is None
+    if run.phase is Phase.SNAPSHOTTING and known_missing and seen.volume is not None and seen.volume.attached:
+        return run, CreateSnapshot(name=run.snapshot, labels=naming.labels(run, origin))
+    return run, None
+
+
+def _backing_up(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:
+    if seen.volume is None and seen.fault is None:
+        return leave(run, now, Outcome.GONE, "the volume was deleted"), None
+    if not run.backup:
+        return _asking(run, seen, now, policy, origin)
+    listed = next((backup for backup in seen.backups or () if backup.name == run.backup), None)
+    entry = seen.volume.backup(run.backup) if seen.volume else None
+    if listed is not None and listed.completed:
+        held = listed.snapshot_created or run.snapshot_created
+        run = replace(run, progress=100, protected_until=held)
+        return leave(run, now, Outcome.COMPLETED, f"backup {run.backup} is completed and listed"), None
+    state = listed or (entry if entry and not entry.running and entry.state != "Completed" else None)
+    if state is not None and not state.running:
+        words = f"backup {run.backup} ended as {state.state}: {state.error or 'Longhorn gives no reason'}"
+        return leave(run, now, Outcome.FAILED, words, can_pass=True), None
+    if seen.backups is not None and listed is None and entry is None and seen.volume is not None:
+        return leave(run, now, Outcome.FAILED, f"backup {run.backup} vanished from Longhorn", can_pass=True), None
+    if entry is not None and entry.progress > run.progress:
+        run = replace(run, progress=entry.progress)
+    run = patiently(run, seen, now, patience_of(policy).backup, f"backup {run.backup}, at {run.progress} %")
+    if seen.stopping and run.phase is Phase.BACKING_UP and seen.volume is not None and seen.volume.ticket(run.ticket):
+        return run, Detach(ticket=run.ticket)
+    return run, None
+
+
+def _asking(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:
+    """Find the backup of our snapshot, or ask for it: never ask without having looked."""
+    mine = [backup for backup in seen.backups or () if _ours(backup, run)]
+    if mine:
+        best = next((backup for backup in mine if backup.completed), mine[0])
+        return replace(run, backup=best.name, reason=f"backup {best.name} has begun"), None
+    if run.asked_at is None and (ended := unwanted(run, seen, now, policy)):
+        return ended, None
+    if ended := lost(run, seen, now):
+        return ended, None
+    if refused := _refused(seen.answer):
+        return leave(run, now, Outcome.FAILED, refused.text, can_pass=True), None
+    run = patiently(run, seen, now, patience_of(policy).backup, f"a backup of snapshot {run.snapshot} to begin")
+    surely_unheard = seen.answer is not None and not seen.answer.ambiguous
+    due = run.asked_at is None or surely_unheard or now.idle >= ASK_AGAIN
+    if run.phase is not Phase.BACKING_UP or seen.backups is None or seen.volume is None or not due:
+        return run, None
+    run = replace(run, asked_at=now.wall, reason=f"asks for a backup of snapshot {run.snapshot}")
+    return run, AskBackup(snapshot=run.snapshot, labels=naming.labels(run, origin))
+
+
+def _ours(backup: Backup, run: Run) -> bool:
+    """Whether this run asked for it: of our snapshot, not there before, its labels ours or not yet shown."""
+    ours = not backup.labels or backup.labels.get(naming.LABEL_RUN) == run.id
+    return backup.snapshot == run.snapshot and backup.name not in run.known_backups and ours
+
+
+def _detaching(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Decision:
+    volume = seen.volume
+    if volume is None:
+        # without a look we do not know; asking again to withdraw a ticket does no harm
+        return (run, Detach(ticket=run.ticket)) if seen.fault else (finish(run, now), None)
+    if volume.ticket(run.ticket) is not None:
+        return run, Detach(ticket=run.ticket)
+    remains = {f"backup-controller-{run.backup}", f"snapshot-controller-{run.snapshot}"}
+    wanted = any(ticket.id not in remains for ticket in volume.tickets)
+    if volume.state == "detached" or wanted or now.idle > patience_of(policy).detach:
+        return finish(run, now), None
+    return run, None
+
+
+def _refused(answer: Fault | None) -> Fault | None:
+    return answer if answer is not None and answer.kind is not FaultKind.UNREACHABLE else None
