@@ -40,6 +40,8 @@ class Seen:
     slot: Slot | None = None
     #: the daemon is about to exit
     stopping: bool = False
+    #: the journal did not take the last decision
+    journal_down: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

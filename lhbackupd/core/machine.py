@@ -63,6 +63,13 @@ def views(run: Run, volume: Volume | None) -> frozenset[View]:
 def decide(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:
     """The next state of `run`, and what to do about it. `policy` is None once it is no longer configured."""
     run = note_workload(run, seen, now)
+    after, command = _decide(run, seen, now, policy, origin)
+    if after.phase is Phase.DETACHING and run.phase is not Phase.DETACHING:
+        return after, Detach(ticket=after.ticket)
+    return after, command
+
+
+def _decide(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:
     match run.phase:
         case Phase.QUEUED:
             return _queued(run, seen, now, policy, origin)

@@ -40,6 +40,8 @@ def unwanted(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Run | Non
         return leave(run, now, Outcome.GONE, "the volume was deleted")
     if seen.stopping:
         return leave(run, now, Outcome.INTERRUPTED, "lhbackupd is stopping", can_pass=True)
+    if seen.journal_down:
+        return leave(run, now, Outcome.INTERRUPTED, "the journal cannot be written", can_pass=True)
     if policy is None:
         return leave(run, now, Outcome.GONE, "its policy is no longer configured")
     return None
