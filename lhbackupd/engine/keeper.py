@@ -202,21 +202,22 @@ class Keeper:
         self._tasks.create_task(self._drive(run, slot), name=f"run {run.id}")
 
     async def _drive(self, run: Run, slot: Slot | None) -> None:
-        before = run
-        while True:
-            try:
-                after = await self._runner.drive(run, slot)
-                break
-            except Exception as error:  # noqa: BLE001 -- a defect met by one run must not let go of all others
-                self._tell(Defect(run, error))
-                run = self.active[run.id]
-                await self._clock.sleep(AGAIN)
+        after = await self._driven(run, slot)
         if after.finished:
-            await self._finish(before, after)
+            await self._finish(run, after)
         elif after.phase is Phase.QUEUED:
             del self.active[run.id]
             self.waiting[run.id] = replace(after, not_before=self._clock.now() + timedelta(seconds=AGAIN))
         self._woken.set()
+
+    async def _driven(self, run: Run, slot: Slot | None) -> Run:
+        while True:
+            try:
+                return await self._runner.drive(run, slot)
+            except Exception as error:  # noqa: BLE001 -- a defect met by one run must not let go of all others
+                self._tell(Defect(run, error))
+                run = self.active[run.id]
+                await self._clock.sleep(AGAIN)
 
     def _end(self, run: Run, after: Run) -> None:
         """Finish a run that never held a volume."""
