@@ -1,0 +1,183 @@
+"""The simulated Longhorn over HTTP: an ASGI application, and uvicorn to serve it.
+
+Every request first lets the cluster catch up with its clock, then is answered at once. Faults may delay, bend or cut the
+answer. The application owns no task; only websocket streams wait.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from urllib.parse import unquote
+
+import msgspec
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from lhbackupd.simulator import api, httpfaults, side
+from lhbackupd.simulator.call import Answer, Call
+from lhbackupd.simulator.cluster import Cluster
+from lhbackupd.simulator.volumewire import Cache
+
+METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"]
+
+
+def base_of(request: Request) -> str:
+    """The address by which the client called, proxies included."""
+    headers = request.headers
+    scheme = headers.get("x-forwarded-proto", "http").split(",")[0].strip()
+    host = headers.get("x-forwarded-host", headers.get("host", "localhost")).split(",")[0].strip()
+    return f"{scheme}://{host}"
+
+
+class Front:
+    """Answers requests for one cluster."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.cache = Cache(cluster.world)
+        self.encoder = msgspec.json.Encoder()
+        self.faults = httpfaults.Faults()
+
+    async def longhorn(self, request: Request) -> Response:
+        """A request of Longhorn's API."""
+        raw = await request.body()
+        self.cluster.advance()
+        path = unquote(request.url.path)
+        base = base_of(request)
+        if len(path) > 1 and path.endswith("/"):
+            return Response(status_code=301, headers={"Location": path.rstrip("/")})
+        action = request.query_params.get("action", "")
+        call = Call(self.cluster.world, request.method, path, action, raw, base)
+        pattern, _ = api.pattern_of(path)
+        counted = f"{request.method} {pattern}" + (f"?action={action}" if action else "")
+        self.cluster.world.ledger.requests[counted] += 1
+        struck = self.faults.strike(request.method, path, action)
+        if struck:
+            return await self.disturbed(struck, call)
+        return self.respond(self.answer(call), base)
+
+    def answer(self, call: Call) -> Answer:
+        """Longhorn's own answer."""
+        if (call.method, call.path) == ("GET", "/v1/volumes"):
+            return Answer(body=self.cache.volumes(call.base))
+        return api.dispatch(call)
+
+    async def disturbed(self, struck: list[httpfaults.HttpFault], call: Call) -> Response:
+        """An answer that faults interfere with."""
+        wait = sum(fault.seconds for fault in struck if fault.kind == "delay" and fault.act != "after")
+        if wait:
+            await self.cluster.clock.sleep(wait)
+            self.cluster.advance()
+        fault = next((fault for fault in struck if fault.kind != "delay"), None)
+        if fault is None:
+            response = self.respond(self.answer(call), call.base)
+            late = sum(fault.seconds for fault in struck if fault.act == "after")
+            if late:
+                await self.cluster.clock.sleep(late)
+            return response
+        acts = fault.kind not in {"status", "reset", "down"} or fault.act in {"before", "after"}
+        answer = self.answer(call) if acts else Answer(fault.status, None, None)
+        if fault.kind in {"reset", "down"}:
+            return Severed()
+        if fault.kind == "status":
+            return Response(fault.body.encode(), status_code=fault.status, media_type=fault.content_type)
+        whole = self.respond(answer, call.base)
+        bent = httpfaults.bend(fault, bytes(whole.body))
+        if fault.kind == "truncate":
+            return Severed(whole, bent)
+        kind = "text/html" if fault.kind == "not-json" else whole.headers.get("content-type")
+        return Response(bent, status_code=whole.status_code, media_type=kind)
+
+    def respond(self, answer: Answer, base: str) -> Response:
+        """Turn an Answer into bytes."""
+        body = answer.body if isinstance(answer.body, bytes) else None
+        if body is None:
+            body = b"" if answer.body is None else self.encoder.encode(answer.body)
+        response = Response(body, status_code=answer.status)
+        if answer.content_type:
+            response.headers["content-type"] = answer.content_type
+            response.headers["x-api-schemas"] = f"{base}/v1/schemas"
+        for name, value in answer.headers:
+            response.headers[name] = value
+        return response
+
+    async def side(self, request: Request) -> Response:
+        """A request of the side API."""
+        raw = await request.body()
+        self.cluster.advance()
+        query = dict(request.query_params)
+        answer = side.dispatch(
+            self.cluster.world, self.faults, request.method, unquote(request.url.path), query, raw
+        )
+        return self.respond(answer, base_of(request))
+
+
+class Severed(Response):
+    """A connection that ends without an answer, or in the middle of one."""
+
+    def __init__(self, whole: Response | None = None, part: bytes = b"") -> None:
+        super().__init__()
+        self._whole, self._part = whole, part
+
+    async def __call__(  # type: ignore[explicit-override]  # typing.override is 3.12
+        self,
+        scope: Scope,  # noqa: ARG002
+        receive: Receive,  # noqa: ARG002
+        send: Send,
+    ) -> None:
+        """Send what there is and then break off, which makes the server cut the connection."""
+        if self._whole is not None:
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": self._whole.status_code,
+                    "headers": self._whole.raw_headers,
+                }
+            )
+            await send({"type": "http.response.body", "body": self._part, "more_body": True})
+        raise ConnectionResetError("a fault of the simulated network")
+
+
+def application(cluster: Cluster) -> Starlette:
+    """The ASGI application of one cluster: `/v1` and the side API `/sim`."""
+    front = Front(cluster)
+    return Starlette(
+        routes=[
+            Route("/sim{rest:path}", front.side, methods=METHODS),
+            Route("/{rest:path}", front.longhorn, methods=METHODS),
+        ]
+    )
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to whoever runs the loop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:  # type: ignore[explicit-override]  # see above
+        yield
+
+
+async def serve(
+    cluster: Cluster,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    ready: Callable[[int], None] | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Serve until `stop` is set; `ready` is told the port."""
+    config = uvicorn.Config(application(cluster), host=host, port=port, log_config=None, access_log=False)
+    server = _Server(config)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(server.serve())
+        while not server.started and not running.done():
+            await asyncio.sleep(0.01)
+        if ready and server.started:
+            ready(server.servers[0].sockets[0].getsockname()[1])
+        if stop:
+            await stop.wait()
+            server.should_exit = True
