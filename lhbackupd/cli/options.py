@@ -29,7 +29,7 @@ config_option = click.option(
 )
 
 
-class _ClockType(click.ParamType):
+class _ClockType(click.ParamType[Clock]):
     name = "SPEED[@EPOCH]"
 
     @override

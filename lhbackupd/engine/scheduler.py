@@ -30,11 +30,16 @@ _INSTANT = timedelta(microseconds=1)
 Key = tuple[str, str]
 
 
-def queued_run(policy: str, volume: str, *, due: datetime, now: datetime) -> Run:
-    """The function that every job stores: the run that a firing asks for. Its id sorts by due time."""
-    return Run(
-        id=f"{int(due.timestamp()):08x}{secrets.token_hex(3)}", policy=policy, volume=volume, due=due, queued_at=now
-    )
+def schedule(policy: str, volume: str) -> Key:
+    """The function that every job stores, with its arguments: the name of the schedule, and nothing else."""
+    return policy, volume
+
+
+def queued_run(key: Key, *, due: datetime, now: datetime) -> Run:
+    """The run that a firing asks for. Its id sorts by due time."""
+    policy, volume = key
+    run_id = f"{int(due.timestamp()):08x}{secrets.token_hex(3)}"
+    return Run(id=run_id, policy=policy, volume=volume, due=due, queued_at=now)
 
 
 class _Store(SQLAlchemyJobStore):  # type: ignore[misc]  # APScheduler 3 has no types
@@ -50,23 +55,27 @@ class _Store(SQLAlchemyJobStore):  # type: ignore[misc]  # APScheduler 3 has no 
         with self.engine.begin() as connection:
             return [self._reconstitute_job(state) for state in connection.scalars(query)]
 
-    def reschedule(self, jobs: Iterable[Job]) -> None:
-        changes = [
+    def put(self, jobs: Iterable[Job]) -> None:
+        """Write jobs in one transaction, in the place of those with the same ids."""
+        rows = [
             {
-                "key": job.id,
-                "next": job.next_run_time.timestamp(),
-                "state": pickle.dumps(job.__getstate__(), self.pickle_protocol),
+                "id": job.id,
+                "next_run_time": job.next_run_time.timestamp(),
+                "job_state": pickle.dumps(job.__getstate__(), self.pickle_protocol),
             }
             for job in jobs
         ]
-        statement = (
-            self.jobs_t.update()
-            .where(self.jobs_t.c.id == sa.bindparam("key"))
-            .values(next_run_time=sa.bindparam("next"), job_state=sa.bindparam("state"))
-        )
-        if changes:
+        if rows:
             with self.engine.begin() as connection:
-                connection.execute(statement, changes)
+                connection.execute(self.jobs_t.delete().where(self.jobs_t.c.id == sa.bindparam("key")), _keys(rows))
+                connection.execute(self.jobs_t.insert(), rows)
+
+    def drop(self, ids: Iterable[str]) -> None:
+        """Remove jobs in one transaction; one that is not there is no error."""
+        rows = [{"id": job_id} for job_id in ids]
+        if rows:
+            with self.engine.begin() as connection:
+                connection.execute(self.jobs_t.delete().where(self.jobs_t.c.id == sa.bindparam("key")), _keys(rows))
 
 
 class _Passive(BaseScheduler):  # type: ignore[misc]  # APScheduler 3 has no types
@@ -115,32 +124,33 @@ class Scheduler:
     def sync(self, wanted: Mapping[Key, Policy]) -> Changes:
         """Make the stored schedules those of `wanted`, touching differences only: others keep what they have missed."""
         removed = tuple(sorted(self._declared.keys() - wanted.keys()))
-        added: list[Key] = []
-        changed: list[Key] = []
-        for key, policy in sorted(wanted.items()):
-            trigger = CronTrigger(cron=policy.cron, timezone=policy.timezone)
-            if self._declared.get(key) == trigger:
-                continue
-            (changed if key in self._declared else added).append(key)
-            self._put(key, trigger)
+        triggers = {key: CronTrigger(cron=p.cron, timezone=p.timezone) for key, p in sorted(wanted.items())}
+        fresh = {key: trigger for key, trigger in triggers.items() if self._declared.get(key) != trigger}
+        changed = tuple(key for key in fresh if key in self._declared)
+        added = tuple(key for key in fresh if key not in self._declared)
+        self._store.put(self._job(key, trigger) for key, trigger in fresh.items())
+        self._store.drop(map(_job_id, removed))
+        self._declared.update(fresh)
         for key in removed:
-            self._store.remove_job(_job_id(key))
             del self._declared[key]
-        return Changes(tuple(added), removed, tuple(changed))
+        return Changes(added, removed, changed)
 
-    def _put(self, key: Key, trigger: CronTrigger) -> None:
-        now = self._now()
-        self._scheduler.add_job(
-            queued_run,
-            trigger,
-            args=key,
+    def _job(self, key: Key, trigger: CronTrigger) -> Job:
+        return Job(
+            self._scheduler,
             id=_job_id(key),
+            name=_job_id(key),
+            trigger=trigger,
+            func=schedule,
+            args=key,
+            kwargs={},
+            executor="default",
+            # what was missed becomes one run, however late: whether that is too late is not APScheduler's to say
             coalesce=True,
             misfire_grace_time=None,
-            replace_existing=True,
-            next_run_time=trigger.get_next_fire_time(None, now),
+            max_instances=1,
+            next_run_time=trigger.get_next_fire_time(None, self._now()),
         )
-        self._declared[key] = trigger
 
     def due(self, limit: int) -> tuple[Firing, ...]:
         """At most `limit` schedules that are due, oldest first. Nothing moves on before `advance`."""
@@ -156,7 +166,7 @@ class Scheduler:
             upcoming = firing.job.trigger.get_next_fire_time(None, max(now, firing.run.due) + _INSTANT)
             firing.job._modify(next_run_time=upcoming)  # noqa: SLF001 -- APScheduler's own scheduler does the same
             jobs.append(firing.job)
-        self._store.reschedule(jobs)
+        self._store.put(jobs)
 
     def next_wakeup(self) -> datetime | None:
         """When the next schedule is due; None without schedules."""
@@ -178,9 +188,12 @@ def _job_id(key: Key) -> str:
     return "/".join(key)
 
 
+def _keys(rows: Iterable[Mapping[str, object]]) -> list[dict[str, object]]:
+    return [{"key": row["id"]} for row in rows]
+
+
 def _firing(job: Job, now: datetime) -> Firing:
-    policy, volume = job.args
     times = job._get_run_times(now)  # noqa: SLF001 -- what APScheduler's own scheduler asks
-    due = times[-1] if times else job.next_run_time
-    run = job.func(policy, volume, due=due.astimezone(UTC), now=now)
-    return Firing(run=run, missed=max(0, len(times) - 1), job=job)
+    due = (times[-1] if times else job.next_run_time).astimezone(UTC)
+    missed = job.trigger.count(job.next_run_time, due)
+    return Firing(run=queued_run(job.func(*job.args), due=due, now=now), missed=missed, job=job)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from apscheduler.triggers.base import BaseTrigger
 from typing_extensions import override
 
-from lhbackupd.core.timetable import Cron, next_due, parse_cron, parse_zone, previous_due
+from lhbackupd.core.timetable import Cron, count_due, next_due, parse_cron, parse_zone, previous_due
 
 _STATE_VERSION = 1
 _INSTANT = timedelta(microseconds=1)
@@ -51,6 +51,10 @@ class CronTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler 3 has no ty
             return next_due(self._cron, self._zone, now - _INSTANT)
         missed = previous_due(self._cron, self._zone, now)
         return missed if missed > previous_fire_time else next_due(self._cron, self._zone, previous_fire_time)
+
+    def count(self, after: datetime, until: datetime) -> int:
+        """How often it was due after `after`, up to and with `until`."""
+        return count_due(self._cron, self._zone, after, until)
 
     @override
     def __getstate__(self) -> dict[str, object]:

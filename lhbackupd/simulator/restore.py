@@ -36,9 +36,7 @@ def reconcile(world: World, volume: Volume) -> None:
         return
     if volume.state == "detached" and not volume.tickets:
         volume.spec["restoreInitiated"] = True
-        ticket = Ticket(
-            f"{KIND}-{volume.name}", KIND, volume.owner, {"disableFrontend": "true"}, world.elapsed()
-        )
+        ticket = Ticket(f"{KIND}-{volume.name}", KIND, volume.owner, {"disableFrontend": "true"}, world.elapsed())
         attachment.add(world, volume, ticket, by=KIND)
     if volume.state == "attached" and volume.polled and not volume.hang:
         volume.restored = True
