@@ -250,6 +250,7 @@ def test_policies_that_are_no_json_say_where(file: Path) -> None:
             "instance = 2026-01-01",
             "instance: found 2026-01-01: lower-case letters, digits and inner hyphens, at most 40",
         ),
+        ("[limits]\ncluster = true", "limits.cluster: found true: a whole number from 1 to 10000"),
         (policy("allow_v2 = 1"), "policy[0].allow_v2: found 1: true or false"),
         (policy('on_workload = "yield"'), 'policy[0].on_workload: found "yield": "finish"'),
         (policy("keep = 7"), "policy[0].keep: found 7: a table"),
@@ -404,3 +405,35 @@ def test_two_files_that_say_the_same_are_equal(file: Path, tmp_path: Path) -> No
     other.write_text('[longhorn]\npoll = "1m"\n[limits]\ncluster = 4')
     assert load(file, {}) == load(other, {})
     assert load(file, {}) != load(None, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("[limits]\ncluster = 0x" + "f" * 5000, "a very long number"),
+        ("a = " + "9" * 5000, "something unreadable (ValueError)"),
+        ("a = " + "[" * 5000, "something unreadable (RecursionError)"),
+        (policy(f'cron = ""\nname = "{"x" * 200}"').replace('name = "a"\ncron = "0 2 * * *"\n', ""), f'"{"x" * 80}…"'),
+    ],
+)
+def test_monstrous_values_are_cut(file: Path, text: str, found: str) -> None:
+    assert any(f"found {found}: " in line or line.startswith(f"found {found}") for line in faults(file, text))
+
+
+def test_monstrous_json_in_the_environment_is_a_fault(file: Path) -> None:
+    (line,) = faults(file, "", {"LHBACKUPD_POLICY": "[" * 100_000})
+    assert line == (
+        "environment: LHBACKUPD_POLICY: found something unreadable (RecursionError):"
+        " a JSON list of tables, as [[policy]] in TOML"
+    )
+
+
+def test_a_socket_path_that_no_socket_can_have_is_refused(file: Path) -> None:
+    (line,) = faults(file, f'[control]\nsocket = "/{"x" * 107}"')
+    assert line.endswith("an absolute path of at most 107 bytes")
+
+
+def test_a_user_name_with_a_colon_is_refused(file: Path) -> None:
+    assert faults(file, '[longhorn]\nusername = "a:b"') == (
+        'longhorn.username: found "a:b": a user name without colons',
+    )
