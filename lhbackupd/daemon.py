@@ -6,6 +6,8 @@ that runs in Longhorn: our ticket is given back where Longhorn's own holds the v
 
 import asyncio
 import fcntl
+import signal
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -16,20 +18,25 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+import structlog
 
 from lhbackupd.clock import Clock
-from lhbackupd.config import Config
-from lhbackupd.core.model import Origin
+from lhbackupd.config import Config, ConfigFault
+from lhbackupd.core.model import Origin, Run
 from lhbackupd.engine.events import Polled, Tell
 from lhbackupd.engine.intake import Offload
 from lhbackupd.engine.inventory import Inventory, Picture
 from lhbackupd.engine.journal import Journal
-from lhbackupd.engine.keeper import Keeper, Rules
+from lhbackupd.engine.keeper import TURN, Keeper, Rules
 from lhbackupd.engine.scheduler import Scheduler
 from lhbackupd.longhorn.client import Exchange, Longhorn
 from lhbackupd.longhorn.gateway import Gateway
+from lhbackupd.surface.logs import LogListener
+from lhbackupd.surface.systemd import Systemd
 
 T = TypeVar("T")
+
+_log = structlog.get_logger("lhbackupd")
 
 #: seconds of real time that volumes have to be given back at the end
 GRACE = 60.0
@@ -59,7 +66,7 @@ def lock_state(url: str, stack: ExitStack) -> None:
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         return
-    lock = stack.enter_context(Path(f"{parsed.database}.lock").open("a"))
+    lock = stack.enter_context(Path(f"{parsed.database}.lock").open("a"))  # noqa: SIM115 -- held until the end
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -124,3 +131,89 @@ async def assemble(config: Config, *, clock: Clock, longhorn: Longhorn, offload:
         tell=tell,
     )
     return Engine(journal=journal, scheduler=scheduler, inventory=inventory, keeper=keeper, longhorn=longhorn)
+
+
+async def serve(config: Config, *, clock: Clock, reread: Callable[[], Config]) -> int:
+    """Run the daemon until SIGTERM or SIGINT; returns the exit code: 1 if a volume may still be attached by us.
+
+    SIGHUP calls `reread`, and puts policies, limits and retries of what it returns in force; if it raises ConfigFault,
+    the old ones stay. Raises JournalError, AlreadyRunning, ValueError and OSError where the daemon cannot start.
+    """
+    stop, hup, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number, event in ((signal.SIGTERM, stop), (signal.SIGINT, stop), (signal.SIGHUP, hup)):
+        loop.add_signal_handler(number, event.set)
+    systemd, worker = Systemd(), Worker()
+    with ExitStack() as stack:
+        lock_state(config.state.url, stack)
+        stack.callback(worker.close)
+        longhorn = connect(config, clock=clock)
+        engine = await assemble(config, clock=clock, longhorn=longhorn, offload=worker, tell=LogListener(_log))
+        keeper = engine.keeper
+        async with asyncio.TaskGroup() as tasks:
+            keeping = tasks.create_task(keeper.run(), name="keeper")
+            tasks.create_task(engine.inventory.run(stop), name="inventory")
+            tasks.create_task(_reload(hup, done, keeper, reread, systemd), name="reload")
+            tasks.create_task(systemd.watch(lambda: alive(keeper, clock), done), name="watchdog")
+            systemd.tell(READY="1")
+            await stop.wait()
+            systemd.tell(STOPPING="1")
+            keeper.stop()
+            left = await _give_back(keeping, keeper)
+            done.set()
+        await longhorn.aclose()
+        await worker(engine.journal.close)
+    return _farewell(left)
+
+
+def alive(keeper: Keeper, clock: Clock) -> bool:
+    """Whether the keeper's loop turns: what liveness, readiness and the watchdog go by."""
+    return clock.monotonic() - keeper.turned < 3 * TURN
+
+
+async def _reload(
+    hup: asyncio.Event, done: asyncio.Event, keeper: Keeper, reread: Callable[[], Config], systemd: Systemd
+) -> None:
+    while not done.is_set():
+        waits = [asyncio.create_task(event.wait()) for event in (hup, done)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for task in waits:
+            task.cancel()
+        if not hup.is_set():
+            continue
+        hup.clear()
+        systemd.tell(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
+        try:
+            keeper.rules = rules_of(reread())
+            keeper.wake()
+            _log.info("policies reloaded", action="reloaded", policies=sorted(keeper.rules.policies))
+        except ConfigFault as error:
+            for fault in error.faults:
+                _log.error(f"the old policies stay in force: {fault}", action="reload-failed")
+        systemd.tell(READY="1")
+
+
+async def _give_back(keeping: asyncio.Task[None], keeper: Keeper) -> tuple[Run, ...]:
+    """Wait until all volumes are given back, at most GRACE; the runs whose volumes Longhorn did not confirm."""
+    try:
+        async with asyncio.timeout(GRACE):
+            await asyncio.shield(keeping)
+    except TimeoutError:
+        left = tuple(run for run in keeper.active.values() if run.ticket)
+        keeping.cancel()
+        return left
+    return ()
+
+
+def _farewell(left: tuple[Run, ...]) -> int:
+    """The last log line, and the exit code."""
+    if not left:
+        _log.info("stopped: no volume is held by us", action="stopped")
+        return 0
+    names = ", ".join(f"{run.volume} (ticket {run.ticket})" for run in left)
+    _log.error(
+        f"stopped after {GRACE:.0f} s, and Longhorn has not confirmed that it took back {names}; "
+        "the journal keeps them, and the next start gives them back",
+        action="stopped",
+    )
+    return 1
