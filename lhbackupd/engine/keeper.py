@@ -134,6 +134,8 @@ class Keeper:
 
     async def _turn(self) -> None:
         try:
+            if self.trouble:
+                await self._offload(self._journal.probe)
             picture = self._inventory.picture
             self._inventory.wants_groups = any(policy.match.group for policy in self.rules.policies.values())
             await self._intake.reschedule(picture, self.rules.policies)
