@@ -16,7 +16,7 @@ import httpx
 from lhbackupd.clock import Clock
 from lhbackupd.config import Config, load
 from lhbackupd.core.model import Outcome, Phase, Run
-from lhbackupd.daemon import Engine, assemble
+from lhbackupd.assembly import Engine, assemble
 from lhbackupd.engine.events import Event, Moved
 from lhbackupd.longhorn.client import Longhorn
 from lhbackupd.simulator.cluster import Cluster
