@@ -9,6 +9,8 @@ from lhbackupd.core.retry import SETTLE, successor
 
 from .examples import T0, at, run
 
+AGAIN = {Outcome.YIELDED, Outcome.INTERRUPTED, Outcome.FAILED, Outcome.REFUSED}
+
 
 def ended(outcome: Outcome, **changes: object) -> Run:
     return run(Phase.FINISHED, outcome=outcome, reason="why", **changes)
@@ -31,7 +33,7 @@ def test_a_failure_is_tried_again_only_if_it_can_pass(outcome: Outcome) -> None:
     assert wait(ended(outcome, can_pass=False)) is None
 
 
-@pytest.mark.parametrize("outcome", sorted(set(Outcome) - {*"yielded interrupted failed refused".split()}))
+@pytest.mark.parametrize("outcome", sorted(set(Outcome) - AGAIN))
 def test_nothing_else_is_tried_again(outcome: Outcome) -> None:
     assert wait(ended(outcome, can_pass=True)) is None
 
