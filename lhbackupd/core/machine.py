@@ -8,6 +8,7 @@ may hold a volume leaves through DETACHING, which ends only when Longhorn shows 
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import assert_never
 
 from . import naming
 from .cluster import Backup, Fault, FaultKind, Volume
@@ -101,6 +102,8 @@ def _decide(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origi
             return _detaching(run, seen, now, policy)
         case Phase.FINISHED:
             return run, None
+        case _:  # pragma: no cover -- mypy proves it
+            assert_never(run.phase)
 
 
 def _queued(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:
