@@ -26,8 +26,6 @@ def find(world: World, url: str) -> str:
 def begin(world: World, volume: Volume, backup_name: str) -> None:
     """A volume is to be filled from a backup."""
     volume.restore_from = world.backups()[backup_name]
-    volume.spec["restoreRequired"] = True
-    world.touch(volume)
 
 
 def reconcile(world: World, volume: Volume) -> None:
@@ -35,6 +33,7 @@ def reconcile(world: World, volume: Volume) -> None:
     if volume.restore_from is None or volume.restored:
         return
     if volume.state == "detached" and not volume.tickets:
+        volume.spec["restoreRequired"] = True
         volume.spec["restoreInitiated"] = True
         ticket = Ticket(
             f"{KIND}-{volume.name}", KIND, volume.owner, {"disableFrontend": "true"}, world.elapsed()
