@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.simulator.driving import Driver
 from tests.simulator.scenario_others import ticket
-from tests.simulator.tracing import Rows, watch
+from tests.simulator.tracing import Rows, view, watch
 
 MIB = 2**20
 V = "vol-x"
@@ -31,6 +31,13 @@ async def prepared(d: Driver, node: str = "node-2", id_: str = "backup-client-1"
     if snap:
         await d.snapshot(V, snap)
         d.pass_time(5.3)
+
+
+async def after_poll(d: Driver, seconds: float) -> None:
+    """Wait until the engine's last poll is this long ago."""
+    ledger = (await d.http.get(f"/sim/ledger?volume={V}&kind=attached")).json()
+    since = (ledger["t"] - ledger["entries"][-1]["t"]) % 5
+    d.pass_time((seconds - since) % 5)
 
 
 async def detached(d: Driver, id_: str = "backup-client-1") -> None:
@@ -100,7 +107,7 @@ async def during(d: Driver, rows: Rows) -> None:
     await d.act(V, "snapshotBackup", name="s0")
     d.pass_time(6)
     await d.snapshot(V, "d-2")
-    d.pass_time(5)
+    await after_poll(d, 4.6)
     await d.act(V, "snapshotCRDelete", name="s0")
     d.pass_time(0.3)
     await d.sim(f"volumes/{V}/timing", backup=10)
@@ -115,7 +122,7 @@ async def crash(d: Driver, rows: Rows) -> None:
     await prepared(d, "node-2", "bk-1", numberOfReplicas=1, mib=1, snap="s")
     await d.act(V, "snapshotBackup", name="s")
     d.pass_time(6)
-    rows.append((d.clock.t, __import__("tests.simulator.tracing", fromlist=["view"]).view(await d.volume(V))))
+    rows.append((d.clock.t, view(await d.volume(V))))
     d.pass_time(0.9)
     await d.sim(f"volumes/{V}/engine/kill")
     await watch(d, V, 10.5, rows)
@@ -130,7 +137,7 @@ async def interrupt(d: Driver, rows: Rows) -> None:
     await d.sim(f"volumes/{V}/tickets", tickets=[ticket("backup-controller-x", "backup-controller", "node-1", "any")])
     await watch(d, V, 1.99, rows)
     await d.sim(f"volumes/{V}/tickets", tickets=[ticket("other", "csi-attacher", "node-2", "false")])
-    await watch(d, V, 4.3, rows)
+    await watch(d, V, 3.9, rows)
     await d.act(V, "detach", forceDetach=True)
     await watch(d, V, 3, rows)
 
@@ -173,7 +180,7 @@ async def live(d: Driver, rows: Rows) -> None:
     d.pass_time(6)
     await d.act(V, "snapshotBackup", name="s")
     d.pass_time(0.18)
-    await watch(d, V, 4.05, rows)
+    await watch(d, V, 3.9, rows)
 
 
 BE = {"numberOfReplicas": 1, "dataLocality": "best-effort"}
@@ -257,17 +264,17 @@ async def home(d: Driver, rows: Rows) -> None:
     await home_again(d, rows)
 
 
-async def home_again(d: Driver, rows: Rows) -> None:
+async def home_again(d: Driver, rows: Rows, hold: float = 12.1) -> None:
     await ours(d, "node-1", "bk-1")
     d.pass_time(8)
-    await watch(d, V, 6, rows)
+    await watch(d, V, hold, rows)
     await d.act(V, "detach", attachmentID="bk-1")
     await watch(d, V, 3, rows)
 
 
 async def strict_home(d: Driver, rows: Rows) -> None:
     await best_effort(d, "node-1", locality="strict-local")
-    await home_again(d, rows)
+    await home_again(d, rows, 2.1)
 
 
 SCENARIOS["locality-strict-local-same-node"] = strict_home
@@ -300,7 +307,7 @@ async def pod_interrupts(d: Driver, rows: Rows) -> None:
     await d.sim(f"volumes/{V}/timing", backup=12)
     await d.act(V, "snapshotBackup", name="w-2")
     d.pass_time(0.09)
-    await watch(d, V, 7.2, rows)
+    await watch(d, V, 6.65, rows)
     await pod(d, "node-3")
     await watch(d, V, 9.2, rows)
 

@@ -11,8 +11,6 @@ from tests.simulator.driving import Driver
 from tests.simulator.shapes import kind_of_message
 
 SHORT = 0.35  #: seconds
-#: processes are seen through the instance managers' own poll of 1 s
-BY_ASPECT = {"engine": 1.2, "replicas": 1.2}
 Rows = list[tuple[float, dict[str, Any]]]
 Track = list[tuple[float, Any]]
 
@@ -48,7 +46,10 @@ def aspects(v: dict[str, Any]) -> dict[str, Any]:
         "frontend": (v["disableFrontend"], bool(v["lastAttachedBy"])),
         "ready": v["ready"],
         "engine": (bool(engine.get("hostId")), engine.get("running"), bool(engine.get("endpoint"))),
-        "replicas": tuple(sorted((bool(r["hostId"]), r["running"], r["mode"], bool(r["failedAt"])) for r in v["replicas"])),
+        "replicas": (
+            all(r["running"] for r in v["replicas"]),
+            tuple(sorted((bool(r["hostId"]), r["mode"], bool(r["failedAt"])) for r in v["replicas"])),
+        ),
         "tickets": tuple(
             sorted(
                 (ticket_name(name), t["satisfied"], kind_of_message(" ".join(t["message"])))
@@ -67,17 +68,40 @@ def tracks(rows: Rows) -> dict[str, Track]:
             track = found.setdefault(name, [])
             if not track or track[-1][1] != value:
                 track.append((at, value))
-    return {name: settled(track, BY_ASPECT.get(name, SHORT)) for name, track in found.items()}
+    return found
 
 
-def settled(track: Track, short: float) -> Track:
-    """A track without its short-lived values."""
+def unbroken(track: Track, short: float = SHORT) -> Track:
+    """The track without short-lived values."""
     kept: Track = []
     for number, (at, value) in enumerate(track):
         lasts = track[number + 1][0] - at if number + 1 < len(track) else short
         if lasts >= short and (not kept or kept[-1][1] != value):
             kept.append((at, value))
     return kept
+
+
+def comparable(aspect: str, want: Track, got: Track) -> tuple[Track, Track]:
+    """Both tracks without what a poll may miss.
+
+    Processes start and stop within the 1 s poll of the instance managers, so of those only the values count that both
+    tracks held for a while.
+    """
+    if aspect not in {"engine", "replicas"}:
+        return unbroken(want), unbroken(got)
+    common = {value for _, value in unbroken(want)} & {value for _, value in unbroken(got)}
+    assert {want[-1][1], got[-1][1]} <= common
+    kept = [[(at, v) for at, v in unbroken(track, SHORT / 2) if v in common] for track in (want, got)]
+    return kept[0], kept[1]
+
+
+def order(track: Track) -> list[Any]:
+    """Values in order, each once in a row."""
+    found: list[Any] = []
+    for _, value in track:
+        if not found or found[-1] != value:
+            found.append(value)
+    return found
 
 
 def recorded_rows(trace: list[dict[str, Any]]) -> Rows:
