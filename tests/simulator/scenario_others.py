@@ -224,7 +224,7 @@ async def controllers(r: Replay) -> None:
     r.pass_time(3)
     await r.sim("volumes/volc-be5-z/timing", backup=40)
     await r.act("volc-be5-z", "snapshotBackup", name="volc-be5-z-s")
-    r.pass_time(42.8)
+    r.pass_time(42.69)
     await r.play("618-best-effort-backup-of-detached-volume")
     await r.attach("volc-be6-z", "node-3", "bk-1", wait=8)
     await r.sim("volumes/volc-be6-z/write", bytes=40 * MIB, force=True)

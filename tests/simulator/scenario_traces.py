@@ -180,7 +180,7 @@ async def live(d: Driver, rows: Rows) -> None:
     d.pass_time(6)
     await d.act(V, "snapshotBackup", name="s")
     d.pass_time(0.18)
-    await watch(d, V, 3.9, rows)
+    await watch(d, V, 4.1, rows)
 
 
 BE = {"numberOfReplicas": 1, "dataLocality": "best-effort"}
