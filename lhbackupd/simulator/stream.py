@@ -131,9 +131,7 @@ class Streams:
         if wanted is None:
             await self._refuse(send)
             return
-        base = (
-            f"{headers.get('x-forwarded-proto', 'http')}://{headers.get('x-forwarded-host', headers.get('host', ''))}"
-        )
+        base = f"{headers.get('x-forwarded-proto', 'http')}://{headers.get('x-forwarded-host', headers.get('host', ''))}"
         stream = Stream(wanted[0], wanted[1], base, scope["path"])
         await send({"type": "websocket.accept"})
         self._hub.join(self._cluster.world, stream)
