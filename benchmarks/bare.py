@@ -80,7 +80,7 @@ class Bare:
         raise BenchmarkError(f"the bare client waited for {self._volume} in vain")
 
 
-async def back_up_all(stage: Stage, volumes: list[str], *, unchanged: bool = False, at_once: int = 5) -> None:
+async def back_up_all(stage: Stage, volumes: list[str], *, at_once: int, unchanged: bool = False) -> None:
     """Every volume once, `at_once` at a time: so few that the looks of one do not slow the simulator for another."""
     slots = asyncio.Semaphore(at_once)
 

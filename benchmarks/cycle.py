@@ -11,7 +11,7 @@ from statistics import median
 from benchmarks import bare
 from benchmarks.account import Hold, holds, requests_of_runs
 from benchmarks.row import Kind, Row
-from benchmarks.stage import MIB, Stage, stage
+from benchmarks.stage import CYCLE, MIB, Stage, stage
 
 #: how much longer than T a volume may be held, in seconds
 MARGIN = 0.5
@@ -26,6 +26,8 @@ class Size:
     """How much is measured."""
 
     volumes: int
+    #: how many at a time, for both
+    at_once: int = 4
     speed: float = 1.0
     #: what a held volume's ratio to T may be on a clock that runs faster, where every request counts `speed` times
     ratios: tuple[float, float] | None = None
@@ -42,7 +44,7 @@ class _Round:
 
 
 FULL = Size(volumes=20)
-SMOKE = Size(volumes=4, speed=10.0, ratios=(1.15, 1.4))
+SMOKE = Size(volumes=4, speed=10.0, ratios=(1.35, 1.5))
 
 
 async def measure(size: Size) -> list[Row]:
@@ -50,12 +52,15 @@ async def measure(size: Size) -> list[Row]:
     async with stage(nodes=size.volumes, speed=size.speed) as made:
         theirs = await made.volumes("bare-", size.volumes)
         await made.volumes("pvc-", size.volumes)
-        # both rounds of the yardstick first, so that the daemon's begin at the full minutes
-        await bare.back_up_all(made, theirs)
-        await bare.back_up_all(made, theirs, unchanged=True)
+        await bare.back_up_all(made, theirs, at_once=size.at_once)
+        await bare.back_up_all(made, theirs, at_once=size.at_once, unchanged=True)
         yardstick = holds(await made.ledger.read(), prefix=bare.PREFIX)
-        config = made.configure({"due": "pvc-*"}, cluster=size.volumes)
-        async with made.daemon(config):
+        policies = {"due": "pvc-*"}
+        async with made.daemon(made.configure(policies, cluster=size.at_once)):
+            # the unchanged round is due when the changed one is surely over
+            cron = made.soon(again=size.volumes / size.at_once * CYCLE)
+            made.configure(policies, cluster=size.at_once, cron=cron)
+            made.reload()
             changed = await _round(made, size, yardstick[: size.volumes])
             unchanged = await _round(made, size, yardstick[size.volumes :])
     names = (

@@ -29,7 +29,7 @@ class Size:
     speed: float = 1.0
 
 
-FULL = Size(volumes=1000, due=40, seconds=240.0)
+FULL = Size(volumes=1000, due=40, seconds=150.0)
 SMOKE = Size(volumes=200, due=8, seconds=80.0, speed=10.0)
 _NODES = 10
 
@@ -39,7 +39,7 @@ async def measure(size: Size) -> list[Row]:
     async with stage(nodes=_NODES, speed=size.speed) as made:
         await made.volumes("pvc-idle-", size.volumes - size.due, replicas=3)
         await made.volumes("pvc-due-", size.due, replicas=3)
-        config = made.configure({"due": "pvc-due-*", "all": "pvc-*"}, cluster=_NODES)
+        config = made.configure({"due": "pvc-due-*", "all": "pvc-*"}, cluster=_NODES, cron="* * * * *")
         async with made.daemon(config, module="benchmarks.monitored", words=()):
             await asyncio.sleep(size.seconds / size.speed)
         backups = sum(entry["kind"] == "backup-completed" for entry in await made.ledger.read())

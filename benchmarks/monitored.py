@@ -18,7 +18,7 @@ import uvloop
 from lhbackupd.cli.options import clock_option, config_option, read_config
 from lhbackupd.clock import Clock
 from lhbackupd.config import Config, load
-from lhbackupd.daemon import serve
+from lhbackupd.daemon import Daemon
 from lhbackupd.surface.logs import configure
 
 #: seconds between two ticks
@@ -56,7 +56,7 @@ async def _run(config: Config, path: Path, clock: Clock) -> int:
     late: list[tuple[float, float]] = []
     watching = asyncio.create_task(watch(late))
     try:
-        return await serve(config, clock=clock, reread=lambda: load(path))
+        return await Daemon(config=config, clock=clock, reread=lambda: load(path)).run()
     finally:
         watching.cancel()
         print(json.dumps(report(late)), flush=True)
@@ -67,7 +67,7 @@ async def _run(config: Config, path: Path, clock: Clock) -> int:
 @clock_option
 def command(config_path: Path, clock: Clock) -> None:
     config = read_config(config_path)
-    configure(config.log.format, config.log.level)
+    configure(form=config.log.format, level=config.log.level, stream=sys.stdout, now=clock.now)
     sys.exit(uvloop.run(_run(config, config_path, clock)))
 
 

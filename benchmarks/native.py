@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from benchmarks.account import Hold, holds, makespan
 from benchmarks.row import Kind, Row
-from benchmarks.stage import Stage, stage
+from benchmarks.stage import CYCLE, Stage, stage
 
 #: what was recorded of a genuine Longhorn manager: seconds per volume and slot
 RECORDED = 20.0
@@ -35,7 +35,7 @@ class _Round:
 
 
 FULL = Size(volumes=6, slots=2, speed=4.0, ratios=(0.75, 0.3))
-SMOKE = Size(volumes=4, slots=2, speed=20.0, ratios=(0.85, 0.5))
+SMOKE = Size(volumes=2, slots=2, speed=10.0, ratios=(0.95, 0.45))
 
 
 async def measure(size: Size) -> list[Row]:
@@ -47,8 +47,11 @@ async def measure(size: Size) -> list[Row]:
             body = {"name": _JOB, "isGroup": False}
             await made.call("POST", f"/v1/volumes/{volume}?action=recurringJobAdd", body)
         native = [await _native(made, size), await _native(made, size)]
-        config = made.configure({"due": "pvc-*"}, cluster=size.slots)
-        async with made.daemon(config):
+        policies = {"due": "pvc-*"}
+        async with made.daemon(made.configure(policies, cluster=size.slots)):
+            cron = made.soon(again=size.volumes / size.slots * CYCLE)
+            made.configure(policies, cluster=size.slots, cron=cron)
+            made.reload()
             ours = [await _ours(made, size), await _ours(made, size)]
     rounds = zip(("changed", "unchanged"), ours, native, size.ratios, strict=True)
     return [row for name, our, their, ratio in rounds for row in _rows(name, our, their, ratio, size)]

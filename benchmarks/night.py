@@ -39,9 +39,11 @@ async def measure(size: Size) -> list[Row]:
         for number, volume in enumerate(volumes):
             seconds = _BACKUPS[number % len(_BACKUPS)]
             await made.call("POST", f"/sim/volumes/{volume}/timing", {"backup": seconds})
-        config = made.configure({"due": "pvc-*"}, cluster=size.nodes, per_node=_PER_NODE, cron=made.soon())
+        policies = {"due": "pvc-*"}
         since = len(await made.ledger.read())
-        async with made.daemon(config):
+        async with made.daemon(made.configure(policies, cluster=size.nodes, per_node=_PER_NODE)):
+            made.configure(policies, cluster=size.nodes, per_node=_PER_NODE, cron=made.soon())
+            made.reload()
             await made.wait(size.volumes, "detached", "pvc-", since=since, seconds=3000.0)
         found = holds(await made.ledger.read(), prefix="lhbackupd:")
     least = least_makespan(found, per_node=_PER_NODE, cluster=size.nodes)

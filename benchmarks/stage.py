@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,6 +23,8 @@ from lhbackupd.clock import Clock
 SETTING = "allow-recurring-job-while-volume-detached"
 MIB = 1024 * 1024
 
+#: seconds that one volume's cycle surely takes less than
+CYCLE = 18.0
 #: real seconds between two looks at the ledger
 _LOOK = 0.2
 #: real seconds that a process has to start, and to end
@@ -53,6 +56,10 @@ keep = {{ last = 7 }}
 """
 
 
+#: a cron line that is not due while anything is measured
+NEVER = "0 0 29 2 *"
+
+
 class BenchmarkError(Exception):
     """Something that should be measured did not happen; the text says what, with the end of the daemon's log."""
 
@@ -80,15 +87,21 @@ class Stage:
     #: the one that both processes were given
     clock: Clock
     ledger: Ledger
+    _daemon: asyncio.subprocess.Process | None = None
 
     @property
     def url(self) -> str:
         return str(self.http.base_url).rstrip("/")
 
-    def soon(self, lead: float = 3.0) -> str:
-        """A cron line for the first full minute that is at least `lead` real seconds away; it fires once a day."""
-        moment = self.clock.now() + timedelta(seconds=lead * self.clock.speed + 60)
-        return f"{moment.minute} {moment.hour} * * *"
+    def soon(self, lead: float = 1.0, again: float | None = None) -> str:
+        """A cron line for the first full minute that is at least `lead` real seconds away, and no other of this hour.
+
+        With `again` it comes a second time, at the first full minute at least so many seconds of the clock later.
+        """
+        first = self.clock.now() + timedelta(seconds=lead * self.clock.speed + 60)
+        times = [first] if again is None else [first, first + timedelta(minutes=ceil(again / 60))]
+        minutes = ",".join(str(time.minute) for time in times)
+        return f"{minutes} * * * *"
 
     async def call(self, method: str, path: str, body: object = None) -> Any:
         """A request that must succeed; its answer's JSON."""
@@ -115,36 +128,46 @@ class Stage:
         except TimeoutError:
             raise BenchmarkError(f"{seconds:.0f} s went by without {count} entries {kind}\n{self._log()}") from None
 
+    async def _listed(self) -> None:
+        """Wait until the daemon has polled and has had a moment to write down its schedules."""
+        await self.call("POST", "/sim/requests/reset")
+        async with asyncio.timeout(_PATIENCE):
+            while True:
+                if "GET /v1/backuptargets" in (await self.call("GET", "/sim/requests"))["requests"]:
+                    return
+                await asyncio.sleep(_LOOK)
+
     def _log(self) -> str:
         log = self.folder / "daemon.log"
         return "\n".join(log.read_text().splitlines()[-20:]) if log.exists() else ""
 
     def configure(
-        self,
-        policies: Mapping[str, str],
-        *,
-        cluster: int,
-        per_node: int = 1,
-        cron: str = "* * * * *",
-        poll: str = "15s",
+        self, policies: Mapping[str, str], *, cluster: int, per_node: int = 1, cron: str = NEVER, poll: str = "15s"
     ) -> Path:
-        """Write a configuration; `policies` maps names to the volumes they match."""
+        """Write a configuration; `policies` maps names to the volumes they match, and `cron` is that of `due`."""
         text = _CONFIG.format(url=self.url, folder=self.folder, cluster=cluster, per_node=per_node, poll=poll)
         for name, volumes in policies.items():
-            text += _POLICY.format(name=name, cron=cron if name == "due" else "0 0 29 2 *", volumes=volumes)
+            text += _POLICY.format(name=name, cron=cron if name == "due" else NEVER, volumes=volumes)
         path = self.folder / "config.toml"
         path.write_text(text)
         return path
+
+    def reload(self) -> None:
+        """Have the daemon read its configuration again."""
+        assert self._daemon is not None
+        self._daemon.send_signal(signal.SIGHUP)
 
     @asynccontextmanager
     async def daemon(
         self, config: Path, *, module: str = "lhbackupd", words: tuple[str, ...] = ("run",)
     ) -> AsyncIterator[None]:
-        """The daemon, from before its first poll until it has given everything back."""
+        """The daemon, from when it has listed the volumes until it has given everything back."""
         command = ("-m", module, *words, "--config", str(config), "--clock", _words(self.clock))
         with (self.folder / "daemon.log").open("w") as log:
             process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=log, stderr=log)
+            self._daemon = process
             try:
+                await self._listed()
                 yield
             finally:
                 code = await _end(process)
