@@ -35,6 +35,7 @@ NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.P
 FAILURES = (httpx.RequestError, httpx.InvalidURL, TimeoutError, OSError)
 
 T = TypeVar("T")
+G = TypeVar("G")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +53,9 @@ class Exchange:
 
 
 class Offload(Protocol):
-    """Runs a decoder off the loop; `asyncio.to_thread` is one."""
+    """Runs a function off the loop; `asyncio.to_thread` is one."""
 
-    async def __call__(self, decode: Callable[[bytes], T], raw: bytes, /) -> T: ...
+    async def __call__(self, function: Callable[[G], T], given: G, /) -> T: ...
 
 
 class Longhorn:
