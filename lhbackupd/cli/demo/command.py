@@ -1,0 +1,71 @@
+"""`lhbackupd demo`: the command, its exit codes, and what it prints around the performance."""
+
+import asyncio
+import signal
+import sys
+
+import click
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from lhbackupd.cli.demo.outside import OutsideError
+from lhbackupd.cli.demo.play import Performance
+from lhbackupd.cli.demo.show import Glyphs, verdict
+from lhbackupd.cli.options import FAILED, die
+from lhbackupd.clock import Clock
+
+#: the exit code of a command that Ctrl-C ended, as shells have it
+_INTERRUPTED = 130
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@click.command("demo")
+def command() -> None:
+    """Show the main job on a simulated cluster, in half a minute, and check it against the cluster's own ledger.
+
+    Needs nothing, touches nothing, leaves nothing behind. Exit code 0 if all promises held, else 1.
+    """
+    import uvloop
+
+    terminal = sys.stdout.isatty()
+    console = Console(force_terminal=None if terminal else False, highlight=False)
+    performance = Performance(console=console, live=terminal and not console.is_dumb_terminal)
+    began = Clock().monotonic()
+    try:
+        uvloop.run(until_signal(performance))
+    except TimeoutError:
+        die([f"the demo was not over after {performance.limit:.0f} s: {performance.stuck()}"], FAILED)
+    except asyncio.CancelledError:
+        die(["interrupted; nothing is left behind"], _INTERRUPTED)
+    except (OutsideError, OSError) as error:
+        die([f"the demo cannot be played: {error}"], FAILED)
+    except ExceptionGroup as group:
+        die([f"the demo broke: {type(error).__name__}: {error}" for error in group.exceptions], FAILED)
+    sys.exit(report(performance, seconds=Clock().monotonic() - began))
+
+
+async def until_signal(performance: Performance) -> None:
+    """Play; SIGINT, SIGTERM and SIGHUP end it with CancelledError once all is taken down."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await performance.play()
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+def report(performance: Performance, *, seconds: float) -> int:
+    """Print what was promised and what came of it; the exit code."""
+    console, findings = performance.console, performance.findings
+    broken = sum(1 for _, finding in findings if not finding.held)
+    console.print(Padding(verdict(findings, console=console), (1, 0)))
+    minutes, rest = divmod(round(performance.simulated), 60)
+    held = f"All {len(findings)} promises held" if not broken else f"{broken} of {len(findings)} promises BROKEN"
+    line = f"{held}: {minutes} min {rest} s of a simulated night, played in {seconds:.0f} s."
+    console.print(Text(Glyphs.of(console).plain(line), "bold red" if broken else "bold green"))
+    console.print(Text("Nothing is left behind. To begin in earnest: lhbackupd config example"))
+    return FAILED if broken or not findings else 0
