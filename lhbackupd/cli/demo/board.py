@@ -1,15 +1,15 @@
 """What is known at a moment: of the cluster by its ledger, of the daemon by its own events.
 
-The two are kept apart, because the demo's point is to hold one against the other. The live view and the plain lines show
-the board; the script waits for things to stand on it; the promises are judged by it.
+The two are kept apart, because the demo's point is to hold one against the other. The live view and the plain lines
+show the board; the script waits for things to stand on it; the promises are judged by it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from lhbackupd.core.model import Run
+from lhbackupd.core.model import Phase, Run
 from lhbackupd.core.naming import TicketName
 from lhbackupd.engine.events import Defect, Event, JournalTrouble, Moved
 
@@ -34,8 +34,8 @@ def holder(ticket: str) -> str:
     """Who stands behind a ticket, in a word."""
     if TicketName.parse(ticket):
         return "us"
-    kinds = {"csi-": "pod", "backup-controller-": "its backup", "snapshot-controller-": "its snapshot"}
-    return next((word for prefix, word in kinds.items() if ticket.startswith(prefix)), "a client")
+    kinds = {"csi-": "pod", "backup-controller-": "backup", "snapshot-controller-": "snapshot"}
+    return next((word for prefix, word in kinds.items() if ticket.startswith(prefix)), "client")
 
 
 class Board:
@@ -46,6 +46,8 @@ class Board:
         self._now = now
         #: the daemon's runs by id, as it told of them last
         self.runs: dict[str, Run] = {}
+        #: the daemon's queue: its waiting runs by id, each with what it waits for
+        self.queue: Mapping[str, Run] = {}
         #: the cluster's ledger so far
         self.entries: list[Entry] = []
         self.volumes: dict[str, Shown] = {}
@@ -65,9 +67,9 @@ class Board:
             case Moved(before, after):
                 known = self.runs.get(after.id, before)
                 self.runs[after.id] = after
-                if known is None or known.phase is not after.phase:
+                if (known is None or known.phase is not after.phase) and describe(after) != Phase.QUEUED:
                     self._hear(self._now(), after.volume, describe(after))
-                elif after.waiting_since and not known.waiting_since:
+                if after.waiting_since and not (known and known.waiting_since):
                     self._hear(self._now(), after.volume, f"{after.waiter} waits for run {after.id}")
             case Defect(run, error):
                 self.troubles.append(f"run {run.id} of {run.volume}: {type(error).__name__}: {error}")
@@ -89,7 +91,7 @@ class Board:
 
     def latest(self, volume: str) -> Run | None:
         """The run of a volume that began last."""
-        runs = [run for run in self.runs.values() if run.volume == volume]
+        runs = [self.queue.get(run.id, run) for run in self.runs.values() if run.volume == volume]
         return max(runs, key=lambda run: (run.due, run.attempt), default=None)
 
     def rounds(self) -> int:
@@ -106,7 +108,8 @@ def describe(run: Run) -> str:
     """A run's phase, or its outcome, and why."""
     if run.finished and run.outcome:
         return f"{run.outcome.value}: {run.reason}"
-    return f"{run.phase.value}: {run.reason}" if run.reason else run.phase.value
+    # the reason why a run leaves is said once more, and for good, when it has left
+    return f"{run.phase.value}: {run.reason}" if run.reason and run.phase is not Phase.DETACHING else run.phase.value
 
 
 def _after(shown: Shown, entry: Entry) -> Shown:

@@ -23,7 +23,7 @@ class Part:
     """One volume of the cast."""
 
     name: str
-    #: what it stands for, in at most two words or two short lines
+    #: what it stands for, in at most 17 characters
     kind: str
     namespace: str = "shop"
     #: bytes in it when the demo begins
@@ -33,19 +33,19 @@ class Part:
     #: where its first replica is; "" lets Longhorn choose
     home: str = ""
     #: how long Longhorn takes for one backup of it, in seconds of the demo's clock
-    backup: float = 24.0
+    backup: float = 12.0
 
 
 CAST = (
-    Part(name="db", kind="attached, in use", backup=16.0),
+    Part(name="db", kind="attached, in use", backup=8.0),
     Part(name="files", kind="detached, changes"),
-    Part(name="photos", kind="detached, unchanging"),
+    Part(name="photos", kind="stays the same"),
     Part(name="new", kind="brand-new, empty", data=0),
-    Part(name="mail", kind="its backup fails once", backup=30.0),
-    Part(name="wiki", kind="a pod starts mid-backup", backup=40.0),
+    Part(name="mail", kind="backup fails once", backup=16.0),
+    Part(name="wiki", kind="pod starts midway", backup=30.0),
     Part(name="scratch", kind="best-effort", namespace="lab", replicas=1, locality="best-effort", home=CORDONED),
     Part(name="cache", kind="strict-local", namespace="lab", replicas=1, locality="strict-local", home=STRICT_HOME),
-    Part(name="archive", kind="its policy says never", namespace="attic"),
+    Part(name="archive", kind="policy says never", namespace="attic"),
 )
 
 NAMES = tuple(part.name for part in CAST)

@@ -28,8 +28,8 @@ from lhbackupd.clock import Clock
 LIMIT = 27.0
 #: seconds of the demo's clock per real second
 SPEED = 40.0
-#: the demo's night begins this long before its first due time
-_BEFORE = timedelta(seconds=60)
+#: the demo's night begins this long before its first due time: what a busy machine needs to build and to start
+_BEFORE = timedelta(seconds=100)
 #: seconds of real time between two pictures of the live view
 _PICTURE = 0.1
 
@@ -38,7 +38,7 @@ def clock_for_tonight(speed: float = SPEED) -> Clock:
     """A clock on which it is shortly before 02:00 UTC, and that runs `speed` times as fast."""
     wall = Clock().now()
     start = datetime(wall.year, wall.month, wall.day, 2, tzinfo=UTC) - _BEFORE
-    # Clock: now = epoch + (wall - epoch) * speed
+    # the epoch from which on a clock of this speed has come to `start` by now
     return Clock(speed=speed, epoch=(wall.timestamp() * speed - start.timestamp()) / (speed - 1))
 
 
@@ -79,11 +79,13 @@ class Performance:
             outside = Outside(port=port)
             stack.callback(outside.close)
             script = Script(outside=outside, board=board, clock=clock)
-            await build(script)
-            async with self._shown(board, clock), daemon(clock, folder=folder, port=port, tell=board.tell):
-                for act in self.acts:
-                    self._act = act.__name__
-                    await act(script)
+            async with self._shown(board, clock):
+                await build(script)
+                async with daemon(clock, folder=folder, port=port, tell=board.tell) as engine:
+                    board.queue = engine.keeper.waiting
+                    for act in self.acts:
+                        self._act = act.__name__
+                        await act(script)
             evidence = await self._evidence(script)
         self.simulated = clock.monotonic() - began
         self.findings = [(promise, promise.find(evidence)) for promise in self.promises]

@@ -13,7 +13,7 @@ from lhbackupd.cli.demo.outside import Outside
 from lhbackupd.clock import Clock
 
 #: how often a condition is looked at, in seconds of the demo's clock
-_LOOK = 1.0
+_LOOK = 2.0
 #: the due times that are played
 ROUNDS = 3
 
@@ -102,7 +102,7 @@ async def setting_on(script: Script) -> None:
     await script.until(lambda: any(run.volume == "wiki" and run.progress for run in script.board.runs.values()))
     script.board.note("pod shop/wiki-0 starts, while the backup of its volume runs")
     await script.side("POST", "pods", {"name": "wiki-0", "namespace": "shop", "volume": "wiki", "node": "node-3"})
-    await script.until(lambda: script.board.rounds() == 2 and script.board.happened("pod-running", "wiki"))
+    await script.until(lambda: script.board.rounds() == ROUNDS - 1 and script.board.happened("pod-running", "wiki"))
 
 
 async def some_change(script: Script) -> None:

@@ -8,11 +8,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from lhbackupd.cli.demo.cast import CONFIG, NODES
 from lhbackupd.clock import Clock
 from lhbackupd.config import load
-from lhbackupd.daemon import Worker, assemble, connect
+from lhbackupd.daemon import Engine, Worker, assemble, connect
 from lhbackupd.engine.events import Tell
 from lhbackupd.simulator.cluster import Cluster
 from lhbackupd.simulator.server import serve
@@ -28,7 +29,8 @@ async def cluster(clock: Clock) -> AsyncIterator[int]:
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(serve(Cluster(clock, nodes=NODES), ready=port.set_result, stop=stop))
     try:
-        await asyncio.wait({serving, port}, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {serving, port}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
             serving.result()
         yield await port
@@ -38,7 +40,7 @@ async def cluster(clock: Clock) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def daemon(clock: Clock, *, folder: Path, port: int, tell: Tell) -> AsyncIterator[None]:
+async def daemon(clock: Clock, *, folder: Path, port: int, tell: Tell) -> AsyncIterator[Engine]:
     """The daemon as `lhbackupd run` has it; it gives everything back when the block is left."""
     path = folder / "config.toml"
     await asyncio.to_thread(path.write_text, CONFIG.format(port=port, folder=folder))
@@ -50,7 +52,7 @@ async def daemon(clock: Clock, *, folder: Path, port: int, tell: Tell) -> AsyncI
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(engine.inventory.run(stop), name="inventory")
                 tasks.create_task(engine.keeper.run(), name="keeper")
-                yield
+                yield engine
                 stop.set()
                 engine.keeper.stop()
         finally:
