@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.live import Live
 
 from lhbackupd.cli.demo.board import Board, describe
-from lhbackupd.cli.demo.evidence import Evidence
 from lhbackupd.cli.demo.outside import Outside
 from lhbackupd.cli.demo.promises import PROMISES, Finding, Promise
 from lhbackupd.cli.demo.script import ACTS, Act, Script, build
@@ -25,7 +24,7 @@ from lhbackupd.cli.demo.stage import cluster, daemon
 from lhbackupd.clock import Clock
 
 #: seconds of real time after which the demo gives up; what is left of 30 is for starting and for taking down
-LIMIT = 27.0
+LIMIT = 25.0
 #: seconds of the demo's clock per real second
 SPEED = 40.0
 #: the demo's night begins this long before its first due time: what a busy machine needs to build and to start
@@ -52,6 +51,8 @@ class Performance:
     promises: Sequence[Promise] = PROMISES
     speed: float = SPEED
     limit: float = LIMIT
+    #: where the temporary directory is made; None is the system's place for such
+    within: Path | None = None
     #: what came of it: filled by `play`
     findings: list[tuple[Promise, Finding]] = field(default_factory=list)
     #: what the demo's clock measured, in seconds
@@ -63,7 +64,7 @@ class Performance:
         """Play all acts and judge; raises TimeoutError at the limit, OutsideError and OSError for a broken stage."""
         async with asyncio.timeout(self.limit):
             with ExitStack() as stack:
-                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lhbackupd-demo-"))
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lhbackupd-demo-", dir=self.within))
                 await self._play(Path(folder), clock_for_tonight(self.speed), stack)
 
     def stuck(self) -> str:
@@ -86,7 +87,7 @@ class Performance:
                     for act in self.acts:
                         self._act = act.__name__
                         await act(script)
-            evidence = await self._evidence(script)
+            evidence = await script.evidence()
         self.simulated = clock.monotonic() - began
         self.findings = [(promise, promise.find(evidence)) for promise in self.promises]
 
@@ -103,17 +104,6 @@ class Performance:
                 yield
             finally:
                 painting.cancel()
-
-    async def _evidence(self, script: Script) -> Evidence:
-        await script.refresh()
-        summary = await script.side("GET", "ledger/summary")
-        board = script.board
-        return Evidence(
-            entries=tuple(board.entries),
-            volumes=summary["volumes"],
-            runs=tuple(run for run in board.runs.values() if run.finished),
-            troubles=tuple(board.troubles),
-        )
 
 
 async def _paint(picture: Live) -> None:

@@ -50,7 +50,7 @@ def _kept(evidence: Evidence, volume: str, backups: int) -> Finding:
 def _attached(evidence: Evidence, volume: str, wanted: int) -> Finding:
     """Whether tickets of ours attached a volume exactly so often."""
     attaches = len(evidence.our_attaches(volume))
-    return Finding(attaches == wanted, f"attached {times(attaches)}")
+    return Finding(attaches == wanted, f"{times(attaches)} attached by us")
 
 
 def _all(*findings: Finding) -> Finding:
@@ -136,7 +136,7 @@ def never(evidence: Evidence) -> Finding:
     """A policy with detached = "never" attaches nothing, and says that the data is unprotected."""
     attaches, tickets = len(evidence.of("attached", "archive")), len(evidence.our_tickets("archive"))
     said = {run.outcome for run in evidence.runs if run.volume == "archive"}
-    words = f"attached {times(attaches)}, {count(tickets, 'ticket')} of ours; lhbackupd says " + (
+    words = f"{times(attaches)} attached, {count(tickets, 'ticket')} of ours; lhbackupd says " + (
         ", ".join(sorted(outcome.value for outcome in said if outcome)) or "nothing"
     )
     return Finding(not attaches and not tickets and said == {Outcome.SUSPENDED}, words)

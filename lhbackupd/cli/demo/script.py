@@ -9,6 +9,7 @@ from typing import Any
 
 from lhbackupd.cli.demo.board import Board
 from lhbackupd.cli.demo.cast import CAST, CORDONED, MIB, NAMES, SETTING, Part
+from lhbackupd.cli.demo.evidence import Evidence
 from lhbackupd.cli.demo.outside import Outside
 from lhbackupd.clock import Clock
 
@@ -44,6 +45,17 @@ class Script:
         answer = await self._outside.call("GET", f"/sim/ledger?since={since}")
         last = self.board.entries[-1]["seq"] if self.board.entries else 0
         self.board.read(entry for entry in answer["entries"] if entry["seq"] > last)
+
+    async def evidence(self) -> Evidence:
+        """What can be held against the promises now."""
+        await self.refresh()
+        summary = await self.side("GET", "ledger/summary")
+        return Evidence(
+            entries=tuple(self.board.entries),
+            volumes=summary["volumes"],
+            runs=tuple(run for run in self.board.runs.values() if run.finished),
+            troubles=tuple(self.board.troubles),
+        )
 
     async def longhorn(self, method: str, path: str, body: object = None) -> Any:
         """A request of Longhorn's own API, by somebody who is not lhbackupd."""
