@@ -8,7 +8,7 @@ queued in the same transaction; tidying up comes after that and can fail nothing
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -134,6 +134,8 @@ class Keeper:
 
     async def _turn(self) -> None:
         try:
+            if self.trouble:
+                await self._offload(self._journal.probe)
             picture = self._inventory.picture
             self._inventory.wants_groups = any(policy.match.group for policy in self.rules.policies.values())
             await self._intake.reschedule(picture, self.rules.policies)
@@ -272,6 +274,13 @@ class Keeper:
             return False
         self._tell(Moved(before, after))
         return True
+
+    async def forget(self, before: datetime) -> None:
+        """Drop runs from the journal that finished before `before`; if that fails, the next time will do."""
+        try:
+            await self._offload(self._journal.prune, before)
+        except JournalError as error:
+            self._note_trouble(str(error))
 
     def _note_trouble(self, text: str) -> None:
         if text != self.trouble:
