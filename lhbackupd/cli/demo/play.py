@@ -23,8 +23,9 @@ from lhbackupd.cli.demo.show import Lines, View
 from lhbackupd.cli.demo.stage import cluster, daemon
 from lhbackupd.clock import Clock
 
-#: seconds of real time after which the demo gives up; what is left of 30 is for starting and for taking down
-LIMIT = 25.0
+#: seconds of real time after which the demo gives up, from the start of the process on; what is left of 30 is for
+#: taking everything down
+LIMIT = 28.0
 #: seconds of the demo's clock per real second
 SPEED = 40.0
 #: the demo's night begins this long before its first due time: what a busy machine needs to build and to start

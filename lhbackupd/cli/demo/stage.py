@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from lhbackupd.assembly import Engine, Worker, assemble, connect
 from lhbackupd.cli.demo.cast import CONFIG, NODES
 from lhbackupd.clock import Clock
 from lhbackupd.config import load
-from lhbackupd.daemon import Engine, Worker, assemble, connect
 from lhbackupd.engine.events import Tell
 from lhbackupd.simulator.cluster import Cluster
 from lhbackupd.simulator.server import serve
