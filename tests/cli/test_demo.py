@@ -19,7 +19,7 @@ from rich.console import Console
 
 from lhbackupd.cli.demo.board import Board
 from lhbackupd.cli.demo.cast import NAMES
-from lhbackupd.cli.demo.command import report
+from lhbackupd.cli.demo.command import Printer, report
 from lhbackupd.cli.demo.evidence import Evidence
 from lhbackupd.cli.demo.play import Performance
 from lhbackupd.cli.demo.promises import PROMISES
@@ -245,6 +245,16 @@ def test_plain_lines_are_ascii_where_nothing_else_can_be_shown() -> None:
     assert lines[0].startswith("02:00:00  files ")
     assert max(len(line) for line in lines) <= 40
     assert lines[-1].endswith("...")
+
+
+def test_a_reader_that_goes_away_silences_the_demo_and_does_not_end_it() -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    with os.fdopen(writes, "w") as file:
+        shown = Printer(file=file)
+        shown.print("nobody reads this")
+        shown.print("nor this")
+        assert shown.quiet
 
 
 @given(st.text(max_size=200), st.integers(8, 60), st.integers(1, 3))

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
+from typing_extensions import override
 
 from lhbackupd.cli.demo.outside import OutsideError
 from lhbackupd.cli.demo.play import LIMIT, Performance
@@ -27,6 +28,17 @@ _USUAL_AGE = 1.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+class Printer(Console):
+    """A console that falls silent when nobody reads on (`lhbackupd demo | head`): the demo is played to its end."""
+
+    @override
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)
+
+
 @click.command("demo")
 def command() -> None:
     """Show the main job on a simulated cluster, in half a minute, and check it against the cluster's own ledger.
@@ -36,7 +48,7 @@ def command() -> None:
     import uvloop
 
     terminal = sys.stdout.isatty()
-    console = Console(force_terminal=None if terminal else False, highlight=False)
+    console = Printer(force_terminal=None if terminal else False, highlight=False)
     live = terminal and not console.is_dumb_terminal
     performance = Performance(console=console, live=live, limit=LIMIT - age())
     began = Clock().monotonic()
