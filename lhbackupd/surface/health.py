@@ -40,6 +40,8 @@ def unready(*, keeper: Keeper, clock: Clock, config: Iterable[str] = ()) -> tupl
     reasons = [f"configuration: {fault}" for fault in config]
     if keeper.trouble:
         reasons.append(f"journal: {keeper.trouble}")
+    if keeper.housekeeper.blocked:
+        reasons.append(f"twin: {keeper.housekeeper.blocked}")
     age = clock.monotonic() - keeper.turned
     if age > 3 * TURN:
         reasons.append(f"scheduler: its loop has not turned for {span(age)}")
