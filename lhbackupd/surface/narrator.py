@@ -98,15 +98,13 @@ class LogListener:
         outcome = run.outcome.value if run.outcome else "ended"
         text = f"run {run.id} of {run.policy} for volume {run.volume} {outcome}: {run.reason}"
         told = {"seconds": took, "new_bytes": run.new_bytes, "protection": protection}
-        self._tell(run.outcome, f"{text}; {protection}" if protection else text, **told, **facts)
+        facts |= {name: value for name, value in told.items() if value is not None}
+        self._teller(run.outcome)(f"{text}; {protection}" if protection else text, action="run.finished", **facts)
 
-    def _tell(self, outcome: Outcome | None, text: str, **fields: object) -> None:
-        tell = self._log.info
+    def _teller(self, outcome: Outcome | None) -> Callable[..., object]:
         if outcome is Outcome.FAILED:
-            tell = self._log.error
-        elif outcome in {Outcome.REFUSED, Outcome.SKIPPED}:
-            tell = self._log.warning
-        tell(text, action="run.finished", **{name: value for name, value in fields.items() if value is not None})
+            return self._log.error
+        return self._log.warning if outcome in {Outcome.REFUSED, Outcome.SKIPPED} else self._log.info
 
     def _polled(self, before: Picture, after: Picture) -> None:
         self._reachability(before, after)
