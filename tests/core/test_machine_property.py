@@ -28,7 +28,9 @@ POLICIES = {
 }
 OUR_PREFIX = "lhbackupd:"
 Crash = Literal["", "before save", "after save", "after act"]
-Trouble = Literal["", "blind", "cut, undone", "cut, done", "cut, late", "cut, very late", "refused", "unheard"]
+Trouble = Literal[
+    "", "blind", "half blind", "cut, undone", "cut, done", "cut, late", "cut, very late", "refused", "unheard"
+]
 #: what Longhorn itself labels every completed backup with (recording 247)
 BY_HAND = {"longhorn.io/volume-access-mode": "rwo"}
 UNREACHABLE = Fault(FaultKind.UNREACHABLE, "connection refused")
@@ -78,9 +80,11 @@ class OneVolume(RuleBasedStateMachine):
     def the_daemon_goes_on(self, turns: int) -> None:
         self.the_daemon_works_undisturbed(turns, 1)
 
-    @rule(trouble=st.sampled_from(Trouble.__args__), crash=st.sampled_from(Crash.__args__))  # type: ignore[attr-defined]
-    def the_daemon_looks_and_acts(self, trouble: Trouble, crash: Crash) -> None:
-        self._turn(trouble, crash)
+    @rule(trouble=st.sampled_from(Trouble.__args__), crash=st.sampled_from(Crash.__args__), times=st.integers(1, 4))  # type: ignore[attr-defined]
+    def the_daemon_looks_and_acts(self, trouble: Trouble, crash: Crash, times: int) -> None:
+        for _ in range(times):
+            self._turn(trouble, crash)
+            self.longhorn.pass_time(1)
 
     @rule(steps=st.integers(5, 30), pause=st.integers(0, 4))
     def the_daemon_works_undisturbed(self, steps: int, pause: int) -> None:
@@ -94,7 +98,7 @@ class OneVolume(RuleBasedStateMachine):
             return
         assert self.active is not None
         run, began, answer = self.active
-        seen = self._see(run, answer, blind=trouble == "blind")
+        seen = self._see(run, answer, trouble)
         now = Now(wall=self.longhorn.wall(), idle=self.longhorn.time - began)
         after, command = decide(run, seen, now, self.policies.get(run.policy), ORIGIN)
         self._check_move(run, after, command, seen, now)
@@ -164,8 +168,10 @@ class OneVolume(RuleBasedStateMachine):
         self.active = (run, self.longhorn.time, None)
         return True
 
-    def _see(self, run: Run, answer: Fault | None, *, blind: bool) -> Seen:
-        seen = Seen(fault=UNREACHABLE) if blind else self.longhorn.look(run)
+    def _see(self, run: Run, answer: Fault | None, trouble: Trouble) -> Seen:
+        seen = Seen(fault=UNREACHABLE) if trouble == "blind" else self.longhorn.look(run)
+        if trouble == "half blind":
+            seen = replace(seen, chain=None, snapshot=None, fault=UNREACHABLE)
         volumes: dict[str, Volume] = {"vol": seen.volume} if seen.volume else {}
         given = admit([run], (), volumes=volumes, nodes=nodes("node-1", "node-2"), limits=Limits())
         return replace(
@@ -204,6 +210,10 @@ class OneVolume(RuleBasedStateMachine):
         if after.finished and after.ticket:
             assert not seen.fault, "ended without knowing whether our ticket is gone"
             assert seen.volume is None or seen.volume.ticket(after.ticket) is None, "ended while our ticket is there"
+        if run.phase is Phase.ATTACHING and after.phase is Phase.INSPECTING:
+            own = seen.volume.ticket(after.ticket) if seen.volume else None
+            assert own is not None
+            assert own.satisfied, "called attached while our ticket is not satisfied"
         self._check_command(run, after, command, seen)
         if after.outcome is not run.outcome:
             self._check_outcome(after, seen, now)
