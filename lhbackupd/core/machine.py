@@ -16,6 +16,7 @@ from .commands import AskBackup, Attach, Command, CreateSnapshot, Detach, Seen, 
 from .inspection import inspect
 from .model import Now, Origin, Outcome, Phase, Policy, Run
 from .moves import (
+    asked_enough,
     enter,
     finish,
     held_back,
@@ -146,7 +147,7 @@ def _attaching(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Decisio
         return leave(run, now, Outcome.FAILED, refused.text, can_pass=True), None
     words = f"the volume to be attached to {run.node}" + (f": {mine.message}" if mine and mine.message else "")
     run = patiently(run, seen, now, limit, words)
-    if mine is not None or run.phase is not Phase.ATTACHING:
+    if mine is not None or volume.attached or run.phase is not Phase.ATTACHING:
         return run, None
     # not heard, or a crash kept us from asking, however long ago: what held then is asked anew
     if waits := held_back(run, seen, now, policy, volume):
@@ -261,25 +262,13 @@ def _asking(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origi
     can = run.phase is Phase.BACKING_UP and seen.backups is not None and seen.volume and holds(run, seen.volume)
     if other or not can or not (first or now.idle >= ASK_AGAIN):
         return run, None
-    if ended := unwanted(run, seen, now, policy) or _asked_enough(run, now, patience_of(policy).backup):
+    if ended := unwanted(run, seen, now, policy) or asked_enough(run, now, patience_of(policy).backup):
         return ended, None
     if first:
         known = tuple(sorted(backup.name for backup in seen.backups or () if backup.snapshot == run.snapshot))
         run = replace(run, known_backups=known)
     run = replace(run, asked_at=now.wall, reason=f"asks for a backup of snapshot {run.snapshot}")
     return run, AskBackup(snapshot=run.snapshot, labels=naming.labels(run, origin))
-
-
-def _asked_enough(run: Run, now: Now, limit: float) -> Run | None:
-    """`run` on its way out if asking has come to nothing for `limit` seconds.
-
-    By the wall clock, as each question starts the phase's patience anew; a step of it costs an attempt at worst.
-    """
-    since = run.entered.get(Phase.BACKING_UP.value, now.wall)
-    if run.asked_at is None or (now.wall - since).total_seconds() <= limit:
-        return None
-    words = f"asked for {limit:.0f} s for a backup of snapshot {run.snapshot}, and none began"
-    return leave(run, now, Outcome.FAILED, words, can_pass=True)
 
 
 def _ours(backup: Backup, run: Run) -> bool:

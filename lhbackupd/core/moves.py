@@ -96,6 +96,18 @@ def others_backup(run: Run, seen: Seen) -> str:
     return names[0] if names else ""
 
 
+def asked_enough(run: Run, now: Now, limit: float) -> Run | None:
+    """`run` on its way out if asking has come to nothing for `limit` seconds.
+
+    By the wall clock, as each question starts the phase's patience anew; a step of it costs an attempt at worst.
+    """
+    since = run.entered.get(Phase.BACKING_UP.value, now.wall)
+    if run.asked_at is None or (now.wall - since).total_seconds() <= limit:
+        return None
+    words = f"asked for {limit:.0f} s for a backup of snapshot {run.snapshot}, and none began"
+    return leave(run, now, Outcome.FAILED, words, can_pass=True)
+
+
 def held_back(run: Run, seen: Seen, now: Now, policy: Policy, volume: Volume) -> Run | None:
     """`run` as it waits or ends because the volume may not be backed up (now); None where nothing is in the way."""
     return _still_detached(run, seen, now, policy, volume) or _unfit(run, seen, now, policy, volume)

@@ -39,7 +39,9 @@ def unready(*, keeper: Keeper, clock: Clock, config: Iterable[str] = ()) -> tupl
     """Why the daemon is not ready, in words; empty while it is. `config` is what is wrong with the configuration."""
     reasons = [f"configuration: {fault}" for fault in config]
     if keeper.trouble:
-        reasons.append(f"journal: {keeper.trouble}")
+        reasons.append(keeper.trouble if keeper.trouble.startswith("journal") else f"journal: {keeper.trouble}")
+    if keeper.housekeeper.blocked:
+        reasons.append(f"twin: {keeper.housekeeper.blocked}")
     age = clock.monotonic() - keeper.turned
     if age > 3 * TURN:
         reasons.append(f"scheduler: its loop has not turned for {span(age)}")

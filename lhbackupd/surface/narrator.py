@@ -11,7 +11,19 @@ from structlog.typing import FilteringBoundLogger
 from lhbackupd.core.cluster import Setting
 from lhbackupd.core.model import Outcome, Phase, Run
 from lhbackupd.core.protection import Protection
-from lhbackupd.engine.events import Defect, Event, JournalTrouble, Missed, Moved, Polled, Pruned, Rescheduled
+from lhbackupd.engine.events import (
+    ClockStepped,
+    Defect,
+    Event,
+    GaveBack,
+    JournalTrouble,
+    Missed,
+    Moved,
+    Polled,
+    Pruned,
+    PruningRests,
+    Rescheduled,
+)
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.scheduler import Key
 from lhbackupd.longhorn.client import SETTING
@@ -48,6 +60,14 @@ class LogListener:
             case JournalTrouble():
                 words_ = f"no new runs are let in, because the journal fails: {event.text}"
                 self._log.error(words_, action="journal.trouble", reason=event.text)
+            case PruningRests():
+                text = f"old backups of volume {event.run.volume} stay for now: {event.why}; set the clocks"
+                self._log.warning(text, action="backup.prune-rests", **_facts(event.run))
+            case GaveBack():
+                self._gave_back(event)
+            case ClockStepped():
+                text = f"the clock was set by {event.seconds:+.0f} s: due times were worked out anew"
+                self._log.warning(text, action="clock.stepped", seconds=event.seconds)
             case Defect():
                 self._defect(event)
             case _:
@@ -78,15 +98,13 @@ class LogListener:
         outcome = run.outcome.value if run.outcome else "ended"
         text = f"run {run.id} of {run.policy} for volume {run.volume} {outcome}: {run.reason}"
         told = {"seconds": took, "new_bytes": run.new_bytes, "protection": protection}
-        self._tell(run.outcome, f"{text}; {protection}" if protection else text, **told, **facts)
+        facts |= {name: value for name, value in told.items() if value is not None}
+        self._teller(run.outcome)(f"{text}; {protection}" if protection else text, action="run.finished", **facts)
 
-    def _tell(self, outcome: Outcome | None, text: str, **fields: object) -> None:
-        tell = self._log.info
+    def _teller(self, outcome: Outcome | None) -> Callable[..., object]:
         if outcome is Outcome.FAILED:
-            tell = self._log.error
-        elif outcome in {Outcome.REFUSED, Outcome.SKIPPED}:
-            tell = self._log.warning
-        tell(text, action="run.finished", **{name: value for name, value in fields.items() if value is not None})
+            return self._log.error
+        return self._log.warning if outcome in {Outcome.REFUSED, Outcome.SKIPPED} else self._log.info
 
     def _polled(self, before: Picture, after: Picture) -> None:
         self._reachability(before, after)
@@ -137,11 +155,26 @@ class LogListener:
     def _pruned(self, event: Pruned) -> None:
         run, names = event.run, [backup.name for backup in event.deleted]
         if names:
-            text = f"deleted {len(names)} backups of volume {run.volume} that {run.policy} no longer keeps"
+            why = (
+                f"that {run.policy} no longer keeps"
+                if run.outcome is Outcome.COMPLETED
+                else f"that failed in run {run.id}"
+            )
+            text = f"deleted {len(names)} backups of volume {run.volume} {why}"
             self._log.info(text, action="backup.pruned", backups=names, **_facts(run))
         if event.fault is not None:
             text = f"old backups of volume {run.volume} could not all be deleted: {event.fault.text}"
             self._log.warning(text, action="backup.prune-failed", **{**_facts(run), "reason": event.fault.text})
+
+    def _gave_back(self, event: GaveBack) -> None:
+        lease = event.lease
+        facts = {"volume": lease.volume, "ticket": lease.ticket, "claim": lease.claim.value}
+        if event.fault is None:
+            text = f"gave volume {lease.volume} back: its {lease.claim.value} ticket {lease.ticket} has no run"
+            self._log.warning(text, action="lease.given-back", **facts)
+        else:
+            text = f"ticket {lease.ticket} on volume {lease.volume} could not be withdrawn: {event.fault.text}"
+            self._log.error(text, action="lease.held", **facts)
 
     def _defect(self, event: Defect) -> None:
         text = f"run {event.run.id} met a defect of lhbackupd, please report it; the run is tried on"

@@ -77,15 +77,15 @@ def _when(when: datetime | None, now: datetime) -> str:
 def _verdict(report: Report) -> Cell:
     """The page in one sentence, with its tone."""
     totals = report.totals
-    bad = totals.failing + totals.unprotected + totals.uncovered
-    everything = bad + totals.suspended + totals.protected
+    broken = totals.failing + totals.unprotected
+    bad = broken + totals.suspended + totals.uncovered
+    everything = bad + totals.protected
     if not everything:
         return "warn", "No volumes are known yet"
-    if bad:
-        return _BAD, f"{bad} of {everything} volumes {'is' if bad == 1 else 'are'} not protected"
-    if totals.suspended:
-        return "warn", f"{totals.suspended} of {everything} volumes suspended"
-    return _GOOD, f"All {everything} volumes are protected" if everything > 1 else "The one volume is protected"
+    if not bad:
+        return _GOOD, f"All {everything} volumes are protected" if everything > 1 else "The one volume is protected"
+    words = f"{bad} of {everything} volumes {'is' if bad == 1 else 'are'} not protected"
+    return (_BAD, words) if broken else ("warn", f"{words}, by configuration")
 
 
 def _header(report: Report) -> str:
@@ -115,7 +115,7 @@ def _tiles(report: Report) -> str:
     tiles = (
         ("failing", totals.failing, _BAD),
         ("unprotected", totals.unprotected, _BAD),
-        ("in no policy", totals.uncovered, _BAD),
+        ("in no policy", totals.uncovered, "warn"),
         ("suspended", totals.suspended, "warn"),
         ("protected", totals.protected, _GOOD),
         ("running", len(report.running), "plain"),
@@ -129,12 +129,12 @@ def _tiles(report: Report) -> str:
 
 def _unprotected(report: Report) -> str:
     rows = [row for row in report.volumes if row.standing is not Standing.PROTECTED]
-    count = len(rows) + len(report.uncovered)
-    if not count:
-        return _section("Not protected", tag("p", "Nothing: every volume is in a backup.", _QUIET))
+    if not rows and not report.uncovered:
+        words = "Nothing: every volume is in a backup." if report.volumes else "Nothing is known yet."
+        return _section("Not protected", tag("p", words, _QUIET))
     columns = ("Volume", "Policy", "Standing", "Why", "Protection", "Next run")
     lines = [_unprotected_row(row, report.at) for row in rows] + [_uncovered_row(row) for row in report.uncovered]
-    return _section("Not protected", table(columns, lines), count)
+    return _section("Not protected", table(columns, lines))
 
 
 def _unprotected_row(row: CoveredVolume, now: datetime) -> tuple[str, ...]:
@@ -150,7 +150,7 @@ def _unprotected_row(row: CoveredVolume, now: datetime) -> tuple[str, ...]:
 
 def _uncovered_row(row: UncoveredVolume) -> tuple[str, ...]:
     name = _name(row.volume, row.pvc, row.pvc_namespace)
-    return name, tag("span", "none", _QUIET), badge("in no policy", _BAD), text(row.reason), "", ""
+    return name, tag("span", "none", _QUIET), badge("in no policy", "warn"), text(row.reason), "", ""
 
 
 def _running(report: Report) -> str:
@@ -164,7 +164,7 @@ def _running(report: Report) -> str:
 
 def _running_row(run: RunningRun, now: datetime) -> tuple[str, ...]:
     shown = f'<progress max="100" value="{run.progress}"></progress> {run.progress} %'
-    bar = shown if run.phase is Phase.BACKING_UP else ""
+    bar = tag("span", shown, "progress") if run.phase is Phase.BACKING_UP else ""
     waiter = ""
     if run.waiting_since is not None:
         waiter = badge(f"{run.waiter}, for {span((now - run.waiting_since).total_seconds())}", _BAD)

@@ -147,6 +147,8 @@ class Longhorn:
                     self.tickets[own] = Ticket(own, "backup-controller", node, None)
                 elif self.tickets[own].satisfied:
                     each.state = "InProgress"
+                else:
+                    self.tickets[own].node = self.node or self.tickets[own].node
             elif not self.attached or own not in self.tickets:
                 self._end(each, "Error")
             elif not each.stuck:

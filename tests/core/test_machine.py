@@ -207,6 +207,7 @@ def test_a_ticket_that_longhorn_does_not_show_is_asked_for_again() -> None:
         (seen(detached(standby=True)), Outcome.REFUSED),
         (seen(detached(), setting=Setting.FORBIDDEN), Outcome.SUSPENDED),
         (seen(detached(state="detaching")), None),
+        (seen(replace(attached(), tickets=())), None),
         (seen(detached(), setting=Setting.UNREAD), None),
         (seen(detached(), target=Target(name="s3", available=False)), None),
     ],
