@@ -120,7 +120,7 @@ async def told() -> Told:
             "disableFrontend": True,
             "attachedBy": "lhbackupd:demo",
             "attacherType": "longhorn-api",
-            "attachmentID": "lhbackupd:demo:journal:run:20260302T030000Z",
+            "attachmentID": "lhbackupd:demo:journal:run:20990101T030000Z",
         }
         await script.longhorn("POST", "volumes/new?action=attach", body)
         await script.until(lambda: script.board.volumes["new"].state == "attached")
@@ -171,7 +171,7 @@ def claiming(volume: str, **facts: Any) -> Callable[[Evidence], Evidence]:
     return lambda e: replace(e, runs=tuple(replace(r, **facts) if r.volume == volume else r for r in e.runs))
 
 
-OURS = "lhbackupd:demo:journal:run:20260302T030000Z"
+OURS = "lhbackupd:demo:journal:run:20990101T030000Z"
 ATTACHED = {"lastAttachedBy": "lhbackupd:demo", "frontend": False, "node": "node-1"}
 BREACHES: dict[str, tuple[str, Callable[[Evidence], Evidence]]] = {
     "attached while the setting was off": ("setting", more("ticket-added", "files", id=OURS, seq=1)),
