@@ -4,9 +4,9 @@ Defaults are those of the core's own values; `value` turns what was written into
 """
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from lhbackupd.config import values
 from lhbackupd.config.section import Amount, Flag, Globs, Label, Section, Size, Span
@@ -71,8 +71,11 @@ class Policy(Section):
         description='What to do with detached volumes: "follow-setting" (Longhorn\'s setting'
         ' allow-recurring-job-while-volume-detached), "always" or "never".',
     )
-    on_workload: Annotated[Literal["finish"], values.one_of("finish")] = Field(
-        default="finish", description='When a pod wants a volume that we hold: "finish" the run first; the pod waits.'
+    on_workload: Annotated[str, BeforeValidator(values.read_on_workload)] = Field(
+        default="finish-within 5m",
+        description='When a pod wants a volume that we hold: "finish" the run first, while the pod waits; "yield" at '
+        'once and back the volume up attached; or "finish-within 5m": finish if the pod need not wait longer than '
+        "that, else yield.",
     )
     min_new_bytes: Size = Field(
         default=_DEFAULT.min_new_bytes,
@@ -102,7 +105,7 @@ class Policy(Section):
             timezone=self.timezone,
             match=model.Match(**self.match.model_dump()),
             detached=self.detached,
-            on_workload=self.on_workload,
+            give_way_after=values.give_way_after(self.on_workload),
             min_new_bytes=self.min_new_bytes,
             skip_unchanged_attached=self.skip_unchanged_attached,
             allow_v2=self.allow_v2,

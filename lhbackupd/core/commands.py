@@ -10,6 +10,7 @@ from enum import Enum, auto
 
 from .admission import Slot
 from .cluster import Backup, Chain, Fault, Setting, SnapshotReadiness, Target, Volume
+from .model import Run
 
 
 class View(Enum):
@@ -36,6 +37,8 @@ class Seen:
     setting: Setting = Setting.UNREAD
     #: the volume's backup target as last polled; None if it is not known
     target: Target | None = None
+    #: seconds that the run will still need, by experience; None where that cannot be said
+    remaining: float | None = None
     #: leave to start, once admission gave it
     slot: Slot | None = None
     #: the daemon is about to exit
@@ -73,7 +76,13 @@ class AskBackup:
 class Detach:
     """Withdraw our ticket, and nobody else's. Asking again changes nothing."""
 
+    #: "" where only the backup is to go
     ticket: str
+    #: an unfinished backup of ours that is to be deleted after it, "" for none
+    backup: str = ""
 
 
 Command = Attach | CreateSnapshot | AskBackup | Detach
+
+#: what a decision comes to: the run as it is now, and what to do
+Decision = tuple[Run, Command | None]

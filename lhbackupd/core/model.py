@@ -94,7 +94,9 @@ class Policy:
     timezone: str = "UTC"
     match: Match = field(default_factory=Match)
     detached: Detached = Detached.FOLLOW_SETTING
-    on_workload: str = "finish"
+    #: how many seconds a workload waits at most for a volume that we hold (`on_workload`): 0 for "yield", None for
+    #: "finish", which lets it wait until the run is done
+    give_way_after: float | None = 300.0
     #: new data up to this many bytes is not backed up, and said so
     min_new_bytes: int = 0
     #: also skip an attached volume whose head shows no new data, although its file system may hold dirty pages
@@ -123,6 +125,8 @@ class Origin:
     instance: str
     #: random, made with the journal: a label on all we make, and part of every ticket's id
     journal: str
+    #: how long a ticket is good for without being renewed
+    lease: timedelta = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,7 +70,10 @@ class Gateway:
                 case AskBackup():
                     await self._longhorn.backup(run.volume, command.snapshot, command.labels)
                 case Detach():
-                    await self._longhorn.detach(run.volume, command.ticket)
+                    if command.ticket:
+                        await self._longhorn.detach(run.volume, command.ticket)
+                    if command.backup:
+                        await self._longhorn.delete_backup(run.volume, command.backup)
                 case _:
                     assert_never(command)
         except LonghornError as error:

@@ -22,7 +22,8 @@ from lhbackupd.core.cluster import (
     Volume,
 )
 from lhbackupd.core.commands import AskBackup, Attach, Command, CreateSnapshot, Detach, Seen, View
-from lhbackupd.core.machine import ASK_AGAIN, EDGES, LEASE, decide, views
+from lhbackupd.core.holding import ASK_AGAIN
+from lhbackupd.core.machine import EDGES, decide, views
 from lhbackupd.core.model import Detached, Outcome, Phase, Policy, Run
 from lhbackupd.core.naming import TicketName
 
@@ -92,7 +93,7 @@ def test_a_queued_run_with_a_slot_asks_for_the_detached_volume() -> None:
     after, command = step(run(), seen(detached()))
     assert (after.phase, after.node, after.target, after.started_at) == (Phase.ATTACHING, "node-1", "default", T0)
     assert command == Attach(node="node-1", ticket=after.ticket)
-    name = TicketName(instance="lhbackupd", journal="j0urnal", run="r1", deadline=T0 + LEASE)
+    name = TicketName(instance="lhbackupd", journal="j0urnal", run="r1", deadline=T0 + ORIGIN.lease)
     assert TicketName.parse(after.ticket) == name
 
 

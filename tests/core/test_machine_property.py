@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from lhbackupd.core.admission import admit
 from lhbackupd.core.cluster import Fault, FaultKind, Setting, Target, Volume
 from lhbackupd.core.commands import AskBackup, Attach, Command, CreateSnapshot, Detach, Seen
-from lhbackupd.core.machine import ASK_AGAIN, EDGES, decide
+from lhbackupd.core.holding import ASK_AGAIN
+from lhbackupd.core.machine import EDGES, decide
 from lhbackupd.core.model import Detached, Limits, Now, Outcome, Phase, Policy, Retry, Run
 from lhbackupd.core.naming import LABEL_RUN, made_by
 from lhbackupd.core.retention import expired
