@@ -15,7 +15,7 @@ from lhbackupd.core.cluster import Fault, Setting, Target
 from lhbackupd.core.commands import Command, Seen
 from lhbackupd.core.machine import decide
 from lhbackupd.core.model import Now, Origin, Phase, Policy, Run
-from lhbackupd.core.pace import ATTENTIVE, LONGEST, PATIENT, Experience, pause
+from lhbackupd.core.pace import ATTENTIVE, LONGEST, PATIENT, Experience, begins, pause
 
 
 class Hands(Protocol):
@@ -56,27 +56,28 @@ class Runner:
 
     async def drive(self, run: Run, slot: Slot | None) -> Run:
         """Drive `run` until it is finished, must queue again, or, while stopping, Longhorn alone carries it on."""
-        began = entered = self._clock.monotonic()
+        began = since = self._clock.monotonic()
         answer: Fault | None = None
         journal_down = False
         while True:
             seen = await self._look(run, slot, answer, journal_down=journal_down)
-            seen = replace(seen, remaining=self._experience.remaining(run, self._clock.monotonic() - entered))
+            seen = replace(seen, remaining=self._experience.remaining(run, self._clock.monotonic() - since))
             now = Now(wall=self._clock.now(), idle=self._clock.monotonic() - began)
             after, command = decide(run, seen, now, self._surroundings.policy(run.policy), self._origin)
             answer, journal_down = await self._carry_out(run, after, command)
             if journal_down:
                 after = run
             if after.phase is not run.phase:
-                self._experience.learn(run, self._clock.monotonic() - entered)
-                entered = self._clock.monotonic()
+                self._experience.learn(run, self._clock.monotonic() - since)
+            if begins(run, after):
+                since = self._clock.monotonic()
             if after.mark != run.mark:
                 began = self._clock.monotonic()
             again, run = after.mark != run.mark and command is None, after
             if run.finished or run.phase is Phase.QUEUED or self._handed_over(run, seen):
                 return run
             if not again:  # nothing to see yet, or what was asked for takes its time
-                await self._rest(run, self._clock.monotonic() - entered)
+                await self._rest(run, self._clock.monotonic() - since)
 
     async def _look(self, run: Run, slot: Slot | None, answer: Fault | None, *, journal_down: bool) -> Seen:
         seen = await self._hands.look(run)

@@ -187,6 +187,10 @@ def listen(host: str, port: int, managers: int) -> list[socket.socket]:
         for number in range(2, managers + 1):
             with contextlib.suppress(OSError):
                 found.append(socket.create_server((f"127.0.0.{number}", first.getsockname()[1])))
+    for each in found:
+        # accepted connections inherit it; asyncio sets it only where the socket's protocol is named. An answer of two
+        # segments would wait 40 ms for the client's delayed acknowledgement of the first; Go's server does not wait
+        each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return found
 
 

@@ -1,5 +1,6 @@
 """How long to wait until the next look."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lhbackupd.core.model import Phase, Run
-from lhbackupd.core.pace import LONGEST, SHORTEST, Experience, pause
+from lhbackupd.core.pace import LONGEST, SHORTEST, Experience, begins, pause
 
 SECONDS = st.floats(0, 10_000)
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -15,6 +16,9 @@ NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 def a_run(phase: Phase, *, volume: str = "db", progress: int = 0) -> Run:
     return Run(id="r", policy="p", volume=volume, due=NOW, queued_at=NOW, phase=phase, progress=progress)
+
+
+RUN = replace(a_run(Phase.INSPECTING), ticket="t")
 
 
 @given(elapsed=SECONDS, expected=st.none() | SECONDS)
@@ -41,9 +45,9 @@ def test_looks_are_close_around_the_expected_end_only(elapsed: float, expected: 
     assert pause(elapsed, expected) == pytest.approx(seconds)
 
 
-def test_experience_is_the_median_of_what_lasted_recently_less_the_time_it_takes_to_be_seen() -> None:
+def test_experience_is_the_quickest_quarter_of_what_lasted_recently_less_the_time_it_takes_to_be_seen() -> None:
     known = Experience()
-    for seconds in (1, 2, 30):
+    for seconds in (1, 2, 3, 4, 30):
         known.learn(a_run(Phase.ATTACHING), seconds)
     assert known.expected(a_run(Phase.ATTACHING)) == pytest.approx(2 - SHORTEST)
     for _ in range(40):
@@ -52,7 +56,7 @@ def test_experience_is_the_median_of_what_lasted_recently_less_the_time_it_takes
 
 
 def test_without_experience_phases_last_as_long_as_was_recorded() -> None:
-    assert Experience().expected(a_run(Phase.SNAPSHOTTING)) == 5.0
+    assert Experience().expected(a_run(Phase.SNAPSHOTTING)) == 4.85
     assert Experience().expected(a_run(Phase.INSPECTING)) is None
 
 
@@ -80,8 +84,8 @@ def test_a_backup_is_expected_to_last_as_long_as_this_volumes_did() -> None:
     [
         (a_run(Phase.QUEUED), 5, None),
         (a_run(Phase.DETACHING), 1, None),
-        (a_run(Phase.SNAPSHOTTING), 1, 4.0 + 4.3),
-        (a_run(Phase.BACKING_UP), 1, 3.3),
+        (a_run(Phase.SNAPSHOTTING), 1, 3.85 + 4.2),
+        (a_run(Phase.BACKING_UP), 1, 3.2),
         (a_run(Phase.BACKING_UP), 60, 60),
         (a_run(Phase.BACKING_UP, progress=25), 60, 180),
         (a_run(Phase.BACKING_UP, progress=100), 60, 0),
@@ -89,3 +93,18 @@ def test_a_backup_is_expected_to_last_as_long_as_this_volumes_did() -> None:
 )
 def test_what_remains_goes_by_experience_and_progress(run: Run, elapsed: float, seconds: float | None) -> None:
     assert Experience().remaining(run, elapsed) == (None if seconds is None else pytest.approx(seconds))
+
+
+def test_a_snapshot_is_expected_from_our_attach_on() -> None:
+    assert not begins(RUN, replace(RUN, phase=Phase.SNAPSHOTTING))
+
+
+def test_a_snapshot_of_a_volume_that_others_attached_is_expected_from_its_request_on() -> None:
+    others = replace(RUN, ticket="")
+    assert begins(others, replace(others, phase=Phase.SNAPSHOTTING))
+
+
+def test_a_backup_is_expected_from_its_request_on() -> None:
+    ready = replace(RUN, phase=Phase.BACKING_UP)
+    assert begins(ready, replace(ready, asked_at=NOW))
+    assert not begins(ready, replace(ready, progress=50))
