@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from lhbackupd.core.admission import admit
 from lhbackupd.core.cluster import Fault, FaultKind, Setting, Target, Volume
 from lhbackupd.core.commands import AskBackup, Attach, Command, CreateSnapshot, Detach, Seen
-from lhbackupd.core.machine import ASK_AGAIN, EDGES, decide
+from lhbackupd.core.machine import ASK_AGAIN, EDGES, decide, views
 from lhbackupd.core.model import Detached, Limits, Now, Outcome, Phase, Policy, Retry, Run
 from lhbackupd.core.naming import LABEL_RUN, made_by
 from lhbackupd.core.retention import expired
@@ -170,7 +170,7 @@ class OneVolume(RuleBasedStateMachine):
 
     def _see(self, run: Run, answer: Fault | None, trouble: Trouble) -> Seen:
         seen = Seen(fault=UNREACHABLE) if trouble == "blind" else self.longhorn.look(run)
-        if trouble == "half blind":
+        if trouble == "half blind" and views(run, seen.volume):
             seen = replace(seen, chain=None, snapshot=None, fault=UNREACHABLE)
         volumes: dict[str, Volume] = {"vol": seen.volume} if seen.volume else {}
         given = admit([run], (), volumes=volumes, nodes=nodes("node-1", "node-2"), limits=Limits())
@@ -208,7 +208,7 @@ class OneVolume(RuleBasedStateMachine):
         assert after.phase is run.phase or (run.phase, after.phase) in EDGES, (run.phase, after.phase)
         assert (after.outcome is not None) == (after.phase in {Phase.DETACHING, Phase.FINISHED})
         if after.finished and after.ticket:
-            assert not seen.fault, "ended without knowing whether our ticket is gone"
+            assert seen.volume or not seen.fault, "ended without knowing whether our ticket is gone"
             assert seen.volume is None or seen.volume.ticket(after.ticket) is None, "ended while our ticket is there"
         if run.phase is Phase.ATTACHING and after.phase is Phase.INSPECTING:
             own = seen.volume.ticket(after.ticket) if seen.volume else None
