@@ -4,9 +4,12 @@ The loop of `engine/runner.py` is walked by hand here, one look and one act at a
 everything can happen between any two of its lines. What must hold is checked where it could break.
 """
 
+import os
 from dataclasses import replace
 from typing import Literal
 
+import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -413,4 +416,7 @@ class OneVolume(RuleBasedStateMachine):
         self.no_run_makes_two_backups()
 
 
-TestOneVolume = OneVolume.TestCase
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
+
+TestOneVolume = pytest.mark.timeout(300 if PROFILE == "ci" else 0)(OneVolume.TestCase)
+TestOneVolume.settings = settings.get_profile(PROFILE)
