@@ -1,8 +1,8 @@
 """Which ticket gets a volume, which one is interrupted, and what each ticket is told.
 
-The rule is Longhorn's: a volume goes on the node of the highest priority among the tickets of a *detached* volume, ties
-to the smallest id. It leaves when no ticket asks for its node with fitting parameters any more, or when only
-interruptible tickets hold it and a workload's ticket asks for another node.
+The rule is Longhorn's: a volume goes on the node of the highest priority among the tickets of a *detached*
+volume, ties to the smallest id. It leaves when no ticket asks for its node with fitting parameters any more,
+or when only interruptible tickets hold it and a workload's ticket asks for another node.
 """
 
 from lhbackupd.simulator.model import Condition, Ticket, Volume
@@ -75,7 +75,10 @@ def verdict(ticket: Ticket, volume: Volume) -> tuple[bool, str, str]:
     if ticket.node != volume.current_node:
         return False, "", f"the volume is currently attached to different node {volume.current_node} "
     if not compatible(ticket, volume):
-        words = f"volume {volume.name} has already attached to node {volume.current_node} with incompatible parameters"
+        words = (
+            f"volume {volume.name} has already attached to node {volume.current_node} with "
+            f"incompatible parameters"
+        )
         return False, "AttachedWithIncompatibleParameters", words
     return True, "", ""
 
@@ -155,7 +158,7 @@ def remove(world: World, volume: Volume, ticket_id: str, *, by: str) -> bool:
 
 
 def controller_ticket(world: World, volume: Volume, kind: str, subject: str) -> Ticket:
-    """The ticket by which one of Longhorn's own controllers holds a volume, written if it is not there yet."""
+    """The ticket by which a controller of Longhorn's own holds a volume, written if not there yet."""
     ticket_id = f"{kind}-{subject}"
     node = volume.current_node or volume.owner
     ticket = volume.tickets.get(ticket_id)

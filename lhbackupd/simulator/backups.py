@@ -1,8 +1,8 @@
 """The backup controller: its own ticket, the engine's progress, and what a completed backup holds.
 
-A backup is asked for by snapshot. The controller holds the volume with a ticket of its own until the backup is over, and
-looks every 2 s, so states are seen late. If the engine goes away meanwhile the next look turns the backup into Error.
-What a backup contains is kept, so that a test can ask whether data is really in it.
+A backup is asked for by snapshot. The controller holds the volume with a ticket of its own until the backup
+is over, and looks every 2 s, so states are seen late. If the engine goes away meanwhile the next look turns
+the backup into Error. What a backup contains is kept, so that a test can ask whether data is really in it.
 """
 
 from datetime import timedelta
@@ -152,14 +152,15 @@ def _complete(world: World, volume: Volume, backup: Backup) -> None:
     backup.snapshot_created = world.started + timedelta(seconds=backup.asked_at)
     backup.created = world.now()
     world.ledger.add(
-        "backup-completed", volume.name, backup=backup.name, snapshot=backup.snapshot, bytes=size(backup.content),
+        "backup-completed", volume.name, backup=backup.name, snapshot=backup.snapshot,
+        bytes=size(backup.content),
         new=backup.new_bytes, by=backup.cause,
     )  # fmt: skip
     world.changed("backupvolumes")
     world.soon(world.timing.last_backup, lambda: name_last_backup(world, volume))
 
 
-def _fail(world: World, volume: Volume, backup: Backup, doing: str, code: str, reason: str) -> None:
+def _fail(world: World, volume: Volume, backup: Backup, doing: str, code: str, reason: str) -> None:  # noqa: PLR0917 -- plain helper
     backup.state = "Error"
     if doing:
         proxy = f"proxyServer=127.0.0.3:8501 destination=127.0.0.2:{volume.port}"
@@ -182,7 +183,7 @@ def _release(world: World, volume: Volume, backup: Backup) -> None:
 
 
 def new_bytes(world: World, volume: Volume, backup: Backup) -> int:
-    """Bytes to upload: backup blocks that differ from the last completed backup's, all of them in full mode."""
+    """Bytes to upload: blocks that differ from the last completed backup's, or all of them in full mode."""
     blocks = backup_blocks(backup.content)
     last = latest(world, volume.name, backup.target)
     if backup.mode == "full" or last is None or last.snapshot not in volume.chain.layers:

@@ -1,7 +1,7 @@
 """Five-field cron expressions, as Longhorn's own jobs use them (robfig/cron's standard parser, UTC).
 
-Fields: minute, hour, day of month, month, day of week (0 is Sunday). Lists, ranges, steps and names are understood. If
-both day fields are restricted, either suffices.
+Fields: minute, hour, day of month, month, day of week (0 is Sunday). Lists, ranges, steps and names are
+understood. If both day fields are restricted, either suffices.
 """
 
 from dataclasses import dataclass
@@ -66,7 +66,8 @@ def parse(text: str) -> Cron:
         raise Refusal(f"invalid cron format({text}): Expected exactly 5 fields, found {len(words)}: {text}")
     try:
         return Cron(
-            _field(words[0], 0, 59), _field(words[1], 0, 23), _field(words[2], 1, 31), _field(words[3], 1, 12, MONTHS),
+            _field(words[0], 0, 59), _field(words[1], 0, 23), _field(words[2], 1, 31), _field(words[3], 1,
+            12, MONTHS),
             frozenset(day % 7 for day in _field(words[4], 0, 7, DAYS)), _any(words[2]), _any(words[4]),
         )  # fmt: skip
     except ValueError as broken:

@@ -1,6 +1,7 @@
 """Reads request bodies the way Longhorn's Go code does: strict about types, deaf to unknown fields.
 
-A wrong type or broken JSON is a 500 whose message is the one of Go's decoder; clients have been seen to match on it.
+A wrong type or broken JSON is a 500 whose message is the one of Go's decoder; clients have been seen to match
+on it.
 """
 
 import json

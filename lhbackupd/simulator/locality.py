@@ -1,8 +1,8 @@
 """Where replicas live, and data locality.
 
-A best-effort or strict-local volume has no placed replica until its first attach. A best-effort volume attached with
-its frontend away from its replica gets a local one built, then the old one goes; with the frontend disabled nothing
-moves. strict-local never moves and refuses other nodes.
+A best-effort or strict-local volume has no placed replica until its first attach. A best-effort volume
+attached with its frontend away from its replica gets a local one built, then the old one goes; with the
+frontend disabled nothing moves. strict-local never moves and refuses other nodes.
 """
 
 from lhbackupd.simulator.model import Node, Rebuild, Replica, Volume
@@ -13,7 +13,7 @@ LOCAL = frozenset({"best-effort", "strict-local"})
 
 def candidates(world: World) -> list[Node]:
     """Nodes on which a new replica may be placed, the emptiest first."""
-    load = {name: 0 for name in world.nodes}
+    load = dict.fromkeys(world.nodes, 0)
     for volume in world.volumes.values():
         for replica in volume.replicas:
             if replica.node in load:

@@ -1,8 +1,8 @@
 """The things of the cluster and their state, without behaviour.
 
 Names follow Longhorn's resources: what an object is asked to be (`desired_node`) apart from what it is
-(`current_node`), because the REST API shows both. Controllers (attachment, lifecycle, snapshots, backups, pods) are
-functions elsewhere that look at these and change them.
+(`current_node`), because the REST API shows both. Controllers (attachment, lifecycle, snapshots, backups,
+pods) are functions elsewhere that look at these and change them.
 """
 
 from dataclasses import dataclass, field

@@ -13,13 +13,15 @@ from lhbackupd.simulator.world import World
 UNIT = 2 * 2**20  #: bytes; sizes are rounded up to it
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 NAME_WORDS = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and "
+    "must start and "
     "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 )
 QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(Ki|Mi|Gi|Ti|Pi|Ei|m|k|M|G|T|P|E)?")
 SUFFIX = {
-    "": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18, "Ki": 2**10, "Mi": 2**20,
+    "": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18, "Ki": 2**10,
+    "Mi": 2**20,
     "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60,
 }  # fmt: skip
 CONDITIONS = ("OfflineRebuilding", "Restore", "Scheduled", "TooManySnapshots", "WaitForBackingImage")
@@ -51,7 +53,7 @@ def parse_size(text: str) -> int:
 
 
 def create(world: World, body: dict[str, Any], *, at_once: bool = False) -> Volume:
-    """Create a volume as the API's POST does; raises Refusal with Longhorn's words. `at_once` skips the waiting."""
+    """Create a volume as a POST does; raises Refusal in Longhorn's words. `at_once` skips the waiting."""
     name = body.get("name", "")
     size = parse_size(body["size"]) if body.get("size") else 0
     where = f"unable to create volume {name}: "
@@ -60,18 +62,19 @@ def create(world: World, body: dict[str, Any], *, at_once: bool = False) -> Volu
         wanted = body.get("dataLocality") or world.settings.get("default-data-locality", "disabled")
         if wanted not in LOCALITIES:
             supported = ", ".join(f'"{locality_}"' for locality_ in LOCALITIES)
-            raise Refusal(
+            raise Refusal(  # noqa: TRY301 -- told here, worded below
                 f'Volume.longhorn.io "{name}" is invalid: spec.dataLocality: Unsupported value: "{wanted}": '
                 f"supported values: {supported}"
             )
         replicas = body.get("numberOfReplicas") or 3
         if wanted == "strict-local" and replicas != 1:
-            raise Refusal(
-                'admission webhook "validator.longhorn.io" denied the request: number of replica count should be 1 '
+            raise Refusal(  # noqa: TRY301 -- told here, worded below
+                'admission webhook "validator.longhorn.io" denied the request: number of replica count '
+                "should be 1 "
                 "when data locality is strict-local"
             )
         if name in world.volumes:
-            raise Refusal(f'volumes.longhorn.io "{name}" already exists')
+            raise Refusal(f'volumes.longhorn.io "{name}" already exists')  # noqa: TRY301 -- told here, worded below
     except Refusal as refusal:
         raise Refusal(f"failed to create volume: {where}{refusal.message}", refusal.status) from None
     spec = {**VOLUME, **{key: value for key, value in body.items() if key in VOLUME and value}}

@@ -1,7 +1,7 @@
 """The simulated Longhorn over HTTP: an ASGI application, and uvicorn to serve it.
 
-Every request first lets the cluster catch up with its clock, then is answered at once. Faults may delay, bend or cut the
-answer. The application owns no task; only websocket streams wait.
+Every request first lets the cluster catch up with its clock, then is answered at once. Faults may delay, bend
+or cut the answer. The application owns no task; only websocket streams wait.
 """
 
 import asyncio
@@ -143,7 +143,7 @@ class Severed(Response):
             transport.abort()
         else:
             transport.close()
-        while not getattr(scope["simulator.protocol"], "disconnected", True):
+        while not getattr(scope["simulator.protocol"], "disconnected", True):  # noqa: ASYNC110 -- nothing to wait for tells
             await asyncio.sleep(0)
 
 
@@ -180,7 +180,7 @@ class _Server(uvicorn.Server):
 
 
 def listen(host: str, port: int, managers: int) -> list[socket.socket]:
-    """The listening sockets: on loopback one for each manager's address, since answers may name another manager."""
+    """The listening sockets: on loopback one per manager, since answers may name another manager."""
     first = socket.create_server((host, port))
     found = [first]
     if host == "127.0.0.1":
@@ -219,7 +219,7 @@ async def serve(
     async with asyncio.TaskGroup() as tasks:
         sockets = listen(host, port, len(cluster.world.nodes))
         running = tasks.create_task(server.serve(sockets))
-        while not server.started and not running.done():
+        while not server.started and not running.done():  # noqa: ASYNC110 -- nothing to wait for tells
             await asyncio.sleep(0.01)
         if ready and server.started:
             ready(sockets[0].getsockname()[1])

@@ -136,7 +136,7 @@ def kill(world: World, name: str, body: Body) -> Any:
 
 
 def faults(world: World, name: str, body: Body) -> Any:
-    """Bend a volume: `{"robustness": "faulted"}`, `{"standby": true}`, `{"hang": true}` …; null takes it back."""
+    """Bend a volume: `{"robustness": "faulted"}`, `{"hang": true}` …; null takes it back."""
     volume = volume_of(world, name)
     for key, value in body.items():
         match key:

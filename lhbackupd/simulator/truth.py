@@ -1,7 +1,8 @@
 """Whether data is really in a backup: the account that no status can lie about.
 
-Every write has a number. A volume is unprotected when its present content is not the content of any completed, still
-existing backup; it has been so since the first visible write that no such backup contains (after a revert: since then).
+Every write has a number. A volume is unprotected when its present content is not the content of any
+completed, still existing backup; it has been so since the first visible write that no such backup contains
+(after a revert: since then).
 """
 
 from typing import Any

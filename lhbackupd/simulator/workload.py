@@ -1,7 +1,8 @@
 """Pods that use volumes, as Kubernetes and the CSI driver would do it.
 
-A starting pod writes a csi-attacher ticket and stays Pending until that is satisfied and the device is there; the CSI
-driver gives up a try after 90 s and tries again. A stopping pod takes the ticket away and leaves `lastPodRefAt`.
+A starting pod writes a csi-attacher ticket and stays Pending until that is satisfied and the device is there;
+the CSI driver gives up a try after 90 s and tries again. A stopping pod takes the ticket away and leaves
+`lastPodRefAt`.
 """
 
 import hashlib

@@ -1,7 +1,8 @@
 """The state of one simulated cluster, and the two ways in which its parts reach each other.
 
-`touch` says that a volume changed: it gets a new version, and shortly afterwards every controller looks at it again
-(level-triggered, like Kubernetes controllers). `soon` plans something for later. Nothing in here decides anything.
+`touch` says that a volume changed: it gets a new version, and shortly afterwards every controller looks at it
+again (level-triggered, like Kubernetes controllers). `soon` plans something for later. Nothing in here
+decides anything.
 """
 
 import random

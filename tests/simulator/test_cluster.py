@@ -1,4 +1,4 @@
-"""Things that only a whole cluster shows: truth about backups, the cache, determinism, timing, losses of events."""
+"""Things that only a whole cluster shows: truth about backups, the cache, determinism, lost events."""
 
 import json
 from typing import Any
@@ -174,7 +174,8 @@ async def test_timing_can_be_changed_while_the_cluster_runs() -> None:
 
 
 STEPS = st.lists(
-    st.sampled_from(["attach1", "attach2", "frontend", "detach", "force", "write", "snapshot", "backup", "pod", "stop", "kill", "wait", "long", "off", "on"]),
+    st.sampled_from(["attach1", "attach2", "frontend", "detach", "force", "write", "snapshot", "backup",
+    "pod", "stop", "kill", "wait", "long", "off", "on"]),
     min_size=3,
     max_size=25,
 )  # fmt: skip
