@@ -19,22 +19,14 @@ def stamp(moment: datetime) -> str:
 
 
 @dataclass(slots=True)
-class Held:
-    """One ticket's time on a volume."""
-
-    ticket: str
-    kind: str
-    since: float
-    until: float | None = None
-
-
-@dataclass(slots=True)
 class Account:
     """Totals of one volume."""
 
     attached: int = 0
     attached_since: float | None = None
     attached_seconds: float = 0.0
+    busy_since: float | None = None
+    busy_seconds: float = 0.0
     held: dict[str, float] = field(default_factory=dict)
     holding: dict[str, float] = field(default_factory=dict)
     snapshots: int = 0
@@ -74,6 +66,8 @@ class Ledger:
 
     def _account(self, account: Account, kind: str, at: float, facts: dict[str, Any]) -> None:
         match kind:
+            case "attaching" if account.busy_since is None:
+                account.busy_since = at
             case "attached":
                 account.attached += 1
                 account.attached_since = at
@@ -81,6 +75,9 @@ class Ledger:
                 if account.attached_since is not None:
                     account.attached_seconds += at - account.attached_since
                 account.attached_since = None
+                if account.busy_since is not None:
+                    account.busy_seconds += at - account.busy_since
+                account.busy_since = None
             case "ticket-satisfied":
                 account.holding.setdefault(facts["id"], at)
             case "ticket-removed" | "ticket-interrupted":

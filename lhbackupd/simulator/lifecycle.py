@@ -41,6 +41,7 @@ def attach(world: World, volume: Volume, on_poll: OnPoll) -> None:
     node = volume.desired_node
     volume.state, volume.robustness, volume.owner = "attaching", "unknown", node
     volume.engine_epoch += 1
+    world.ledger.add("attaching", volume.name, node=node)
     locality.place_first_replica(world, volume, node)
     replicas = usable_replicas(world, volume)
     for replica in replicas:
@@ -192,7 +193,7 @@ def _detached(world: World, volume: Volume) -> None:
     volume.state, volume.current_node = "detached", ""
     if was_attached:
         world.event("volume", "Volume", volume.name, "Detached", f"volume {volume.name} has been detached")
-        world.ledger.add("detached", volume.name)
+    world.ledger.add("detached", volume.name, was_attached=was_attached)
     locality.drop_unfinished(world, volume)
     world.touch(volume)
 

@@ -6,6 +6,7 @@ answer. The application owns no task; only websocket streams wait.
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Callable, Iterator
 from urllib.parse import unquote
 
@@ -14,12 +15,13 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lhbackupd.simulator import api, httpfaults, side
 from lhbackupd.simulator.call import Answer, Call
 from lhbackupd.simulator.cluster import Cluster
+from lhbackupd.simulator.stream import Streams
 from lhbackupd.simulator.volumewire import Cache
 
 METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"]
@@ -123,21 +125,36 @@ class Severed(Response):
 
     async def __call__(  # type: ignore[explicit-override]  # typing.override is 3.12
         self,
-        scope: Scope,  # noqa: ARG002
+        scope: Scope,
         receive: Receive,  # noqa: ARG002
         send: Send,
     ) -> None:
-        """Send what there is and then break off, which makes the server cut the connection."""
+        """Send what there is and cut the connection; without a real one, raise."""
         if self._whole is not None:
-            await send(
-                {
-                    "type": "http.response.start",
-                    "status": self._whole.status_code,
-                    "headers": self._whole.raw_headers,
-                }
-            )
+            status, headers = self._whole.status_code, self._whole.raw_headers
+            await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": self._part, "more_body": True})
-        raise ConnectionResetError("a fault of the simulated network")
+        transport = getattr(scope.get("simulator.protocol"), "transport", None)
+        if transport is None:
+            raise ConnectionResetError("a fault of the simulated network")
+        if self._whole is None:
+            transport.abort()
+        else:
+            transport.close()
+        while not getattr(scope["simulator.protocol"], "disconnected", True):
+            await asyncio.sleep(0)
+
+
+class Exposed:
+    """Shows the application the server's connection, which faults cut and streams write frames into."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, with the connection in the scope."""
+        scope["simulator.protocol"] = getattr(send, "__self__", None)
+        await self._app(scope, receive, send)
 
 
 def application(cluster: Cluster) -> Starlette:
@@ -145,6 +162,7 @@ def application(cluster: Cluster) -> Starlette:
     front = Front(cluster)
     return Starlette(
         routes=[
+            WebSocketRoute("/v1/ws/{rest:path}", Streams(cluster, front.cache)),
             Route("/sim{rest:path}", front.side, methods=METHODS),
             Route("/{rest:path}", front.longhorn, methods=METHODS),
         ]
@@ -159,6 +177,17 @@ class _Server(uvicorn.Server):
         yield
 
 
+def listen(host: str, port: int, managers: int) -> list[socket.socket]:
+    """The listening sockets: on loopback one for each manager's address, since answers may name another manager."""
+    first = socket.create_server((host, port))
+    found = [first]
+    if host == "127.0.0.1":
+        for number in range(2, managers + 1):
+            with contextlib.suppress(OSError):
+                found.append(socket.create_server((f"127.0.0.{number}", first.getsockname()[1])))
+    return found
+
+
 async def serve(
     cluster: Cluster,
     *,
@@ -168,14 +197,26 @@ async def serve(
     stop: asyncio.Event | None = None,
 ) -> None:
     """Serve until `stop` is set; `ready` is told the port."""
-    config = uvicorn.Config(application(cluster), host=host, port=port, log_config=None, access_log=False)
+    config = uvicorn.Config(
+        Exposed(application(cluster)),
+        http="h11",
+        ws="websockets-sansio",
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        proxy_headers=False,
+        server_header=False,
+    )
     server = _Server(config)
     async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(server.serve())
+        sockets = listen(host, port, len(cluster.world.nodes))
+        running = tasks.create_task(server.serve(sockets))
         while not server.started and not running.done():
             await asyncio.sleep(0.01)
         if ready and server.started:
-            ready(server.servers[0].sockets[0].getsockname()[1])
+            ready(sockets[0].getsockname()[1])
         if stop:
             await stop.wait()
             server.should_exit = True

@@ -35,7 +35,7 @@ class World:
     volumes: dict[str, Volume] = field(default_factory=dict)
     targets: dict[str, Target] = field(default_factory=dict)
     jobs: dict[str, RecurringJob] = field(default_factory=dict)
-    job_runs: list[dict[str, Any]] = field(default_factory=list)
+    job_runs: list[Any] = field(default_factory=list)
     pods: dict[tuple[str, str], Any] = field(default_factory=dict)
     backup_faults: list[Any] = field(default_factory=list)
     snapshot_names: dict[str, str] = field(default_factory=dict)  #: name of a Snapshot resource -> its volume
