@@ -39,7 +39,7 @@ T = TypeVar("T")
 _log = structlog.get_logger("lhbackupd")
 
 #: seconds of real time that volumes have to be given back at the end
-GRACE = 60.0
+GRACE = 240.0
 #: how often finished runs older than the history are dropped
 _PRUNE_EVERY = timedelta(hours=1)
 

@@ -73,7 +73,9 @@ class Rig:
 
     async def volume(self, name: str, *, data: int = 0, replicas: int = 2, **more: object) -> None:
         """A detached volume that holds `data` bytes."""
-        await self.call("POST", "/v1/volumes", {"name": name, "size": str(64 * MIB), "numberOfReplicas": replicas, **more})
+        await self.call(
+            "POST", "/v1/volumes", {"name": name, "size": str(64 * MIB), "numberOfReplicas": replicas, **more}
+        )
         await self.clock.sleep(3)
         if data:
             await self.call("POST", f"/sim/volumes/{name}/prefill", {"bytes": data})
@@ -133,4 +135,6 @@ class Rig:
 
     def phase(self, phase: Phase, volume: str = "") -> bool:
         """Whether some run has entered a phase."""
-        return any(isinstance(e, Moved) and e.after.phase is phase and volume in ("", e.after.volume) for e in self.events)
+        return any(
+            isinstance(e, Moved) and e.after.phase is phase and volume in ("", e.after.volume) for e in self.events
+        )

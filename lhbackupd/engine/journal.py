@@ -66,8 +66,11 @@ class JournalError(Exception):
 class Journal:
     """Runs and protection in one database. Every method raises JournalError and nothing else."""
 
-    def __init__(self, *, url: str) -> None:
+    def __init__(self, *, url: str, readonly: bool = False) -> None:
         self._url = sa.make_url(url)
+        if readonly and self._url.get_backend_name() == "sqlite":
+            # without this SQLite would make an empty file of a name that does not exist
+            self._url = self._url.set(database=f"file:{self._url.database}", query={"mode": "ro", "uri": "true"})
         self.engine = self._engine()
         self._insert = postgresql.insert if self.engine.dialect.name == "postgresql" else sqlite.insert
         #: random, made with the journal; "" until `open`
