@@ -217,8 +217,9 @@ class Stage:
         await until(f"{moment}", look)
 
     def story(self) -> list[tuple[str, str]]:
-        """What the processes said, for a failed test."""
-        return [(process.name, "\n".join(process.lines)) for process in self.processes]
+        """What the processes said last, for a failed test."""
+        said = {process.name: process.lines for process in self.processes}
+        return [(name, "\n".join(lines[-100:])) for name, lines in said.items()]
 
 
 async def _ready(daemon: Daemon) -> bool:
