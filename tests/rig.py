@@ -5,7 +5,7 @@ own client to the simulated Longhorn's own application. Tests count from the sim
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ import httpx
 from lhbackupd.clock import Clock
 from lhbackupd.config import Config, load
 from lhbackupd.core.model import Outcome, Phase, Run
-from lhbackupd.daemon import Engine, assemble
+from lhbackupd.assembly import Engine, assemble
 from lhbackupd.engine.events import Event, Moved
 from lhbackupd.longhorn.client import Longhorn
 from lhbackupd.simulator.cluster import Cluster
@@ -49,6 +49,27 @@ class LoopClock:
 async def inline(function: Callable[..., Any], /, *arguments: Any) -> Any:
     """The worker thread's part, played on the loop: a thread would wait in real time."""
     return function(*arguments)
+
+
+class Guillotine(httpx.AsyncBaseTransport):
+    """Lets a number of requests about runs pass; the next one is never answered, heard by Longhorn or not."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, *, passing: int, heard: bool) -> None:
+        self._inner, self._left, self._heard = inner, passing, heard
+        self.fallen = asyncio.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        polls = request.method == "GET" and request.url.path.count("/") < 3
+        if polls or "/settings/" in request.url.path:
+            return await self._inner.handle_async_request(request)
+        self._left -= 1
+        if self._left >= 0:
+            return await self._inner.handle_async_request(request)
+        if self._heard:
+            await self._inner.handle_async_request(request)
+        self.fallen.set()
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets that event")
 
 
 class Rig:
@@ -99,11 +120,15 @@ class Rig:
         path.write_text(body)
         return load(path, {"LHBACKUPD_STATE__URL": f"sqlite:///{self.folder}/state.db"})
 
+    async def assembled(self, config: Config) -> Engine:
+        """An engine on this cluster and this folder's journal, not started."""
+        longhorn = Longhorn(url="http://longhorn", transport=self.transport, offload=inline)
+        return await assemble(config, clock=self.clock, longhorn=longhorn, offload=inline, tell=self.events.append)
+
     @asynccontextmanager
     async def daemon(self, config: Config) -> AsyncIterator[Engine]:
         """An engine that runs until the block is left, and then gives everything back."""
-        longhorn = Longhorn(url="http://longhorn", transport=self.transport, offload=inline)
-        engine = await assemble(config, clock=self.clock, longhorn=longhorn, offload=inline, tell=self.events.append)
+        engine = await self.assembled(config)
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(engine.inventory.run(stop))
@@ -113,6 +138,19 @@ class Rig:
             finally:
                 stop.set()
                 engine.keeper.stop()
+        engine.journal.close()
+
+    async def killed(self, config: Config, when: Awaitable[object]) -> None:
+        """An engine that runs until `when` and then is no more, as after SIGKILL: nothing is given back."""
+        engine = await self.assembled(config)
+        tasks = [
+            asyncio.create_task(engine.inventory.run(asyncio.Event())),
+            asyncio.create_task(engine.keeper.run()),
+        ]
+        await when
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
         engine.journal.close()
 
     def runs(self, volume: str = "") -> list[Run]:
@@ -126,7 +164,7 @@ class Rig:
     async def until(self, condition: Callable[[], bool], seconds: float = 600) -> None:
         """Wait for a condition, at most so long."""
         async with asyncio.timeout(seconds):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 -- virtual time: nothing is waited for in earnest
                 await asyncio.sleep(0.25)
 
     async def finished(self, count: int, volume: str = "", seconds: float = 900) -> list[Run]:

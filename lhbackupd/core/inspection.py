@@ -31,7 +31,7 @@ class Finding:
 
 
 def base_of(volume: Volume, backups: Iterable[Backup], *, policy: str, origin: Origin) -> Backup | None:
-    """The newest Completed backup of `volume` that this policy of this origin made, by its snapshot's time."""
+    """The newest Completed backup of `volume` that this policy of this origin made."""
     return newest_completed(
         backup
         for backup in backups
@@ -58,7 +58,7 @@ def inspect(
     new = sum(snapshot.size for snapshot in (line if above is None else above))
     dirty = live and not volume.frontend_disabled and not policy.skip_unchanged_attached
     if not dirty:
-        if base is None and new == 0 and not volume.origin_data and len(line) == 1:
+        if base is None and new == 0 and _brand_new(chain, head, volume):
             return Finding(
                 new_bytes=0, skip=Outcome.UNCHANGED, reason="the volume is empty: there is nothing to back up"
             )
@@ -76,12 +76,17 @@ def inspect(
     )
 
 
+def _brand_new(chain: Chain, head: Snapshot, volume: Volume) -> bool:
+    """Whether nothing is beneath the head; a parent that is not listed, or a snapshot beside it, says otherwise."""
+    return not volume.origin_data and not head.parent and len(chain.snapshots) == 1
+
+
 def _above(line: list[Snapshot], base: Backup | None, volume: Volume) -> list[Snapshot] | None:
     """The head and the snapshots above the base's; None where everything counts as new."""
     if base is None or base.volume_size != volume.size:
         return None
     for depth, snapshot in enumerate(line):
-        if snapshot.name == base.snapshot:
+        if depth and snapshot.name == base.snapshot:  # depth 0 is the head, of which there is no backup
             return line[:depth]
     return None
 

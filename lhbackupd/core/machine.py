@@ -8,14 +8,28 @@ may hold a volume leaves through DETACHING, which ends only when Longhorn shows 
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import assert_never
 
 from . import naming
-from .cluster import Backup, Fault, FaultKind, Setting, Volume
+from .cluster import Backup, Fault, FaultKind, Volume
 from .commands import AskBackup, Attach, Command, CreateSnapshot, Detach, Seen, View
-from .eligibility import needs_setting, refusal, suspension
 from .inspection import inspect
 from .model import Now, Origin, Outcome, Phase, Policy, Run
-from .moves import enter, finish, leave, lost, note_workload, patience_of, patiently, unsettled, unwanted
+from .moves import (
+    asked_enough,
+    enter,
+    finish,
+    held_back,
+    holds,
+    leave,
+    lost,
+    note_workload,
+    others_backup,
+    patience_of,
+    patiently,
+    unwanted,
+    yielded,
+)
 from .retention import stale_snapshots
 
 #: after a backup was asked for and none is listed, how long until it is asked for again: a request that timed out here
@@ -25,7 +39,8 @@ ASK_AGAIN = 15.0
 #: how long after its latest move a ticket may be given back by somebody who has lost our journal
 LEASE = timedelta(minutes=15)
 
-#: every move a run can make; the property test holds it against `decide`, the documentation draws it
+#: every move a run can make; the property test holds it against `decide`, the documentation draws it. Straight to
+#: FINISHED goes only a run that has no ticket: its volume was attached by others
 EDGES = frozenset(
     {
         (Phase.QUEUED, Phase.ATTACHING),
@@ -36,9 +51,12 @@ EDGES = frozenset(
         (Phase.INSPECTING, Phase.SNAPSHOTTING),
         (Phase.INSPECTING, Phase.BACKING_UP),
         (Phase.INSPECTING, Phase.DETACHING),
+        (Phase.INSPECTING, Phase.FINISHED),
         (Phase.SNAPSHOTTING, Phase.BACKING_UP),
         (Phase.SNAPSHOTTING, Phase.DETACHING),
+        (Phase.SNAPSHOTTING, Phase.FINISHED),
         (Phase.BACKING_UP, Phase.DETACHING),
+        (Phase.BACKING_UP, Phase.FINISHED),
         (Phase.DETACHING, Phase.FINISHED),
     }
 )
@@ -85,6 +103,8 @@ def _decide(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origi
             return _detaching(run, seen, now, policy)
         case Phase.FINISHED:
             return run, None
+        case _:  # pragma: no cover -- mypy proves it
+            assert_never(run.phase)
 
 
 def _queued(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:
@@ -95,42 +115,20 @@ def _queued(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origi
         return replace(run, reason=f"waits: {seen.fault.text}"), None
     if volume is None:
         return leave(run, now, Outcome.GONE, "the volume was deleted"), None
-    if held_back := _still_detached(run, seen, now, policy, volume) or _held_back(run, seen, now, policy, volume):
-        return held_back, None
+    if waits := held_back(run, seen, now, policy, volume):
+        return waits, None
     if seen.slot is None or seen.stopping:
         return run, None
-    run = replace(run, node=seen.slot.node, target=seen.slot.target, started_at=now.wall)
     if volume.attached:
-        run = replace(run, node=volume.engine_node)
+        if seen.slot.node not in {"", volume.engine_node}:
+            # somebody attached it since the slot was given: the limit of that node has not been asked
+            return replace(run, reason=f"waits for a place on {volume.engine_node}, where it is attached by now"), None
+        run = replace(run, node=volume.engine_node, target=seen.slot.target, started_at=now.wall)
         return enter(run, now, Phase.INSPECTING, f"attached to {run.node} by others"), None
     name = naming.TicketName(instance=origin.instance, journal=origin.journal, run=run.id, deadline=now.wall + LEASE)
-    run = enter(replace(run, ticket=str(name)), now, Phase.ATTACHING, f"asks for the volume on {run.node}")
+    run = replace(run, node=seen.slot.node, target=seen.slot.target, started_at=now.wall, ticket=str(name))
+    run = enter(run, now, Phase.ATTACHING, f"asks for the volume on {run.node}")
     return run, Attach(node=run.node, ticket=run.ticket)
-
-
-def _still_detached(run: Run, seen: Seen, now: Now, policy: Policy, volume: Volume) -> Run | None:
-    """`run` as it waits or ends because a volume that is not attached may not be attached (now)."""
-    if volume.attached:
-        return None
-    if not volume.plainly_detached:
-        return replace(run, reason=unsettled(volume))
-    if needs_setting(policy) and seen.setting is Setting.UNREAD:
-        return replace(run, reason="waits until Longhorn's setting can be read")
-    if why := suspension(policy, seen.setting):
-        return leave(run, now, Outcome.SUSPENDED, why)
-    return None
-
-
-def _held_back(run: Run, seen: Seen, now: Now, policy: Policy, volume: Volume) -> Run | None:
-    """`run` as it waits or ends because of the volume's state, somebody's backup, or the backup target."""
-    if no := refusal(volume, policy):
-        return leave(run, now, Outcome.REFUSED, no.reason, can_pass=no.can_pass)
-    if running := next((backup for backup in volume.backups if backup.running), None):
-        return replace(run, reason=f"waits for backup {running.name}, which somebody else has running there")
-    if seen.target is not None and not seen.target.available:
-        words = f"waits: backup target {seen.target.name} is not available: {seen.target.message}"
-        return replace(run, reason=words)
-    return None
 
 
 def _attaching(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Decision:
@@ -138,27 +136,36 @@ def _attaching(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Decisio
     if ended := unwanted(run, seen, now, policy):
         return ended, None
     limit = patience_of(policy).attach
-    if volume is None:
+    if policy is None or volume is None:
         return patiently(run, seen, now, limit, "the volume to be attached"), None
     mine = volume.ticket(run.ticket)
-    if mine and mine.satisfied and volume.attached:
+    if holds(run, volume):
         return enter(run, now, Phase.INSPECTING, f"attached to {volume.engine_node}, frontend disabled"), None
     if rival := next((t for t in volume.others(run.ticket) if t.satisfied or t.of_workload), None):
-        words = f"left to {rival.kind} ticket {rival.id} on {rival.node}"
-        return leave(run, now, Outcome.YIELDED, words, can_pass=True), None
+        return yielded(run, now, rival), None
     if refused := _refused(seen.answer):
         return leave(run, now, Outcome.FAILED, refused.text, can_pass=True), None
     words = f"the volume to be attached to {run.node}" + (f": {mine.message}" if mine and mine.message else "")
     run = patiently(run, seen, now, limit, words)
-    ask = mine is None and run.phase is Phase.ATTACHING
-    return run, Attach(node=run.node, ticket=run.ticket) if ask else None
+    if mine is not None or volume.attached or run.phase is not Phase.ATTACHING:
+        return run, None
+    # not heard, or a crash kept us from asking, however long ago: what held then is asked anew
+    if waits := held_back(run, seen, now, policy, volume):
+        return waits, None
+    return run, Attach(node=run.node, ticket=run.ticket)
 
 
 def _inspecting(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:
     if ended := unwanted(run, seen, now, policy) or lost(run, seen, now):
         return ended, None
     limit = patience_of(policy).inspect
-    if policy is None or seen.volume is None or seen.chain is None or seen.backups is None:
+    if policy is None or seen.volume is None or not holds(run, seen.volume):
+        return patiently(run, seen, now, limit, "the volume to be attached (again)"), None
+    if other := others_backup(run, seen):
+        return patiently(
+            run, seen, now, policy.patience.backup, f"backup {other}, which somebody else has started"
+        ), None
+    if seen.chain is None or seen.backups is None:
         return patiently(run, seen, now, limit, "its snapshots and backups to be read"), None
     found = inspect(
         volume=seen.volume, chain=seen.chain, backups=seen.backups, policy=policy, origin=origin, live=not run.ticket
@@ -171,8 +178,7 @@ def _inspecting(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: O
             run = replace(run, protected_until=now.wall)
         return leave(run, now, found.skip, found.reason), None
     if found.reuse is not None:
-        known = tuple(sorted(backup.name for backup in seen.backups if backup.snapshot == found.reuse.name))
-        run = replace(run, snapshot=found.reuse.name, snapshot_created=found.reuse.created, known_backups=known)
+        run = replace(run, snapshot=found.reuse.name, snapshot_created=found.reuse.created)
         return enter(run, now, Phase.BACKING_UP, f"{found.reason}; snapshot {run.snapshot} holds all of it"), None
     run = replace(run, snapshot=naming.snapshot_name(run), own_snapshot=True)
     old = stale_snapshots(seen.chain, seen.backups, policy=policy.name, origin=origin)
@@ -189,11 +195,11 @@ def _snapshotting(run: Run, seen: Seen, now: Now, policy: Policy | None, origin:
     if seen.snapshot is not None and seen.snapshot.error:
         words = f"snapshot {run.snapshot} failed: {seen.snapshot.error}"
         return leave(run, now, Outcome.FAILED, words, can_pass=True), None
-    if refused := _refused(seen.answer):
+    missing = seen.fault is None and seen.snapshot is None
+    if missing and (refused := _refused(seen.answer)):
         return leave(run, now, Outcome.FAILED, refused.text, can_pass=True), None
     run = patiently(run, seen, now, patience_of(policy).snapshot, f"snapshot {run.snapshot} to be ready")
-    known_missing = seen.fault is None and seen.snapshot is None
-    if run.phase is Phase.SNAPSHOTTING and known_missing and seen.volume is not None and seen.volume.attached:
+    if run.phase is Phase.SNAPSHOTTING and missing and seen.volume is not None and holds(run, seen.volume):
         return run, CreateSnapshot(name=run.snapshot, labels=naming.labels(run, origin))
     return run, None
 
@@ -205,49 +211,71 @@ def _backing_up(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: O
         return _asking(run, seen, now, policy, origin)
     listed = next((backup for backup in seen.backups or () if backup.name == run.backup), None)
     entry = seen.volume.backup(run.backup) if seen.volume else None
-    if listed is not None and listed.completed:
+    if listed is not None and listed.labels.get(naming.LABEL_RUN, run.id if not listed.labels else "") != run.id:
+        known = (*run.known_backups, run.backup)
+        return replace(run, backup="", known_backups=known, reason=f"backup {run.backup} is somebody else's"), None
+    if listed is not None and listed.completed and (listed.labels or run.own_snapshot):
         held = listed.snapshot_created or run.snapshot_created
         run = replace(run, progress=100, protected_until=held)
         return leave(run, now, Outcome.COMPLETED, f"backup {run.backup} is completed and listed"), None
-    state = listed or (entry if entry and not entry.running and entry.state != "Completed" else None)
-    if state is not None and not state.running:
-        words = f"backup {run.backup} ended as {state.state}: {state.error or 'Longhorn gives no reason'}"
+    ended = next((each for each in (listed, entry) if each and not each.running and each.state != "Completed"), None)
+    if ended is not None:
+        words = f"backup {run.backup} ended as {ended.state}: {ended.error or 'Longhorn gives no reason'}"
         return leave(run, now, Outcome.FAILED, words, can_pass=True), None
     if seen.backups is not None and listed is None and entry is None and seen.volume is not None:
         return leave(run, now, Outcome.FAILED, f"backup {run.backup} vanished from Longhorn", can_pass=True), None
-    if entry is not None and entry.progress > run.progress:
-        run = replace(run, progress=entry.progress)
+    run = replace(run, progress=max([run.progress, *(each.progress for each in (listed, entry) if each)]))
     run = patiently(run, seen, now, patience_of(policy).backup, f"backup {run.backup}, at {run.progress} %")
-    if seen.stopping and run.phase is Phase.BACKING_UP and seen.volume is not None and seen.volume.ticket(run.ticket):
-        return run, Detach(ticket=run.ticket)
-    return run, None
+    return run, _hand_over(run, seen, now)
+
+
+def _hand_over(run: Run, seen: Seen, now: Now) -> Command | None:
+    """Before we exit: give our ticket back, as Longhorn's own holds the volume until the backup's end.
+
+    That ticket comes up to a second after the backup (trace `detach-during-backup`); before it the volume would be
+    detached, and attached again with its frontend enabled.
+    """
+    if not seen.stopping or run.phase is not Phase.BACKING_UP or seen.volume is None:
+        return None
+    its = seen.volume.ticket(f"backup-controller-{run.backup}")
+    if seen.volume.ticket(run.ticket) is None or not ((its and its.satisfied) or now.idle >= ASK_AGAIN):
+        return None
+    return Detach(ticket=run.ticket)
 
 
 def _asking(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:
     """Find the backup of our snapshot, or ask for it: never ask without having looked."""
     mine = [backup for backup in seen.backups or () if _ours(backup, run)]
     if mine:
-        best = next((backup for backup in mine if backup.completed), mine[0])
+        best = min(mine, key=lambda backup: (not backup.completed, not backup.running))
         return replace(run, backup=best.name, reason=f"backup {best.name} has begun"), None
-    if run.asked_at is None and (ended := unwanted(run, seen, now, policy)):
+    first = run.asked_at is None
+    if first and (ended := unwanted(run, seen, now, policy)):
         return ended, None
     if ended := lost(run, seen, now):
         return ended, None
     if refused := _refused(seen.answer):
         return leave(run, now, Outcome.FAILED, refused.text, can_pass=True), None
-    run = patiently(run, seen, now, patience_of(policy).backup, f"a backup of snapshot {run.snapshot} to begin")
-    surely_unheard = seen.answer is not None and not seen.answer.ambiguous
-    due = run.asked_at is None or surely_unheard or now.idle >= ASK_AGAIN
-    if run.phase is not Phase.BACKING_UP or seen.backups is None or seen.volume is None or not due:
+    other = others_backup(run, seen) if first else ""
+    what = f"backup {other}, which somebody else has started" if other else f"a backup of {run.snapshot} to begin"
+    run = patiently(run, seen, now, patience_of(policy).backup, what)
+    can = run.phase is Phase.BACKING_UP and seen.backups is not None and seen.volume and holds(run, seen.volume)
+    if other or not can or not (first or now.idle >= ASK_AGAIN):
         return run, None
+    if ended := unwanted(run, seen, now, policy) or asked_enough(run, now, patience_of(policy).backup):
+        return ended, None
+    if first:
+        known = tuple(sorted(backup.name for backup in seen.backups or () if backup.snapshot == run.snapshot))
+        run = replace(run, known_backups=known)
     run = replace(run, asked_at=now.wall, reason=f"asks for a backup of snapshot {run.snapshot}")
     return run, AskBackup(snapshot=run.snapshot, labels=naming.labels(run, origin))
 
 
 def _ours(backup: Backup, run: Run) -> bool:
-    """Whether this run asked for it: of our snapshot, not there before, its labels ours or not yet shown."""
-    ours = not backup.labels or backup.labels.get(naming.LABEL_RUN) == run.id
-    return backup.snapshot == run.snapshot and backup.name not in run.known_backups and ours
+    """Whether this run asked for it: of our snapshot, not there before we asked, its labels ours or not yet shown."""
+    if run.asked_at is None or backup.snapshot != run.snapshot or backup.name in run.known_backups:
+        return False
+    return not backup.labels or backup.labels.get(naming.LABEL_RUN) == run.id
 
 
 def _detaching(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Decision:

@@ -154,6 +154,12 @@ class Run:
     target: str = ""
     #: our ticket, "" for a volume that was attached before us
     ticket: str = ""
+    #: the ticket that `ticket` has taken the place of, until it is withdrawn
+    former: str = ""
+    #: the volume could not be given back within the policy's patience: others may have the slot, and we go on trying
+    stuck: bool = False
+    #: the backup that runs is to be deleted, so that the volume gets free
+    drop_backup: bool = False
     #: bytes that the newest backup of this policy does not hold, as inspected
     new_bytes: int | None = None
     #: the snapshot to back up; taken by us if `own_snapshot`

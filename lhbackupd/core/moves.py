@@ -1,9 +1,14 @@
-"""The small moves that the phases of a run share: enter, leave, wait with patience, note who waits for us."""
+"""The small moves that the phases of a run share: enter, leave, wait with patience, note who waits for us.
+
+Each takes a run and returns it changed, or None where there is nothing to change. Which phase makes which move is
+said in `machine` alone.
+"""
 
 from dataclasses import replace
 
-from .cluster import Volume
+from .cluster import Setting, Ticket, Volume
 from .commands import Seen
+from .eligibility import needs_setting, refusal, suspension
 from .model import Now, Outcome, Patience, Phase, Policy, Run
 
 
@@ -47,16 +52,29 @@ def unwanted(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Run | Non
     return None
 
 
-def lost(run: Run, seen: Seen, now: Now) -> Run | None:
-    """`run` on its way out if the volume is no longer attached for it.
+def holds(run: Run, volume: Volume) -> bool:
+    """Whether `volume` is attached for this run: its engine runs and, if we asked, our own ticket is satisfied.
 
-    Longhorn would attach a detached volume by itself for a snapshot or a backup, with the frontend enabled, which moves
-    replicas of best-effort volumes (trace `locality-best-effort-backup-of-detached`).
+    Only then is anything made: Longhorn would attach a detached volume by itself for a snapshot or a backup, with the
+    frontend enabled, which moves replicas of best-effort volumes (trace `locality-best-effort-backup-of-detached`).
+    """
+    mine = volume.ticket(run.ticket) if run.ticket else None
+    return volume.attached and (not run.ticket or (mine is not None and mine.satisfied))
+
+
+def lost(run: Run, seen: Seen, now: Now) -> Run | None:
+    """`run` on its way out if the volume is no longer attached for it, and will not be by waiting.
+
+    An engine that crashed comes back under our ticket (trace `engine-crash`): that is waited for.
     """
     if seen.volume is None:
         return None
-    if run.ticket and seen.volume.ticket(run.ticket) is None:
+    mine = seen.volume.ticket(run.ticket) if run.ticket else None
+    if run.ticket and mine is None:
         return leave(run, now, Outcome.FAILED, "somebody else removed our attachment ticket", can_pass=True)
+    if mine is not None and not mine.satisfied:
+        rival = next((ticket for ticket in seen.volume.others(mine.id) if ticket.satisfied), None)
+        return yielded(run, now, rival) if rival else None
     if not run.ticket and not seen.volume.attached:
         return leave(
             run, now, Outcome.INTERRUPTED, "the volume was detached before its snapshot was taken", can_pass=True
@@ -64,7 +82,63 @@ def lost(run: Run, seen: Seen, now: Now) -> Run | None:
     return None
 
 
-def unsettled(volume: Volume) -> str:
+def yielded(run: Run, now: Now, rival: Ticket) -> Run:
+    """`run` on its way out because of somebody else's ticket."""
+    words = f"left to {rival.kind} ticket {rival.id} on {rival.node}"
+    return leave(run, now, Outcome.YIELDED, words, can_pass=True)
+
+
+def others_backup(run: Run, seen: Seen) -> str:
+    """The name of a backup that runs on the volume before `run` has asked for one; "" where there is none."""
+    shown = seen.volume.backups if seen.volume else ()
+    names = [backup.name for backup in shown if backup.running]
+    names += [backup.name for backup in seen.backups or () if backup.running and run.snapshot == backup.snapshot != ""]
+    return names[0] if names else ""
+
+
+def asked_enough(run: Run, now: Now, limit: float) -> Run | None:
+    """`run` on its way out if asking has come to nothing for `limit` seconds.
+
+    By the wall clock, as each question starts the phase's patience anew; a step of it costs an attempt at worst.
+    """
+    since = run.entered.get(Phase.BACKING_UP.value, now.wall)
+    if run.asked_at is None or (now.wall - since).total_seconds() <= limit:
+        return None
+    words = f"asked for {limit:.0f} s for a backup of snapshot {run.snapshot}, and none began"
+    return leave(run, now, Outcome.FAILED, words, can_pass=True)
+
+
+def held_back(run: Run, seen: Seen, now: Now, policy: Policy, volume: Volume) -> Run | None:
+    """`run` as it waits or ends because the volume may not be backed up (now); None where nothing is in the way."""
+    return _still_detached(run, seen, now, policy, volume) or _unfit(run, seen, now, policy, volume)
+
+
+def _still_detached(run: Run, seen: Seen, now: Now, policy: Policy, volume: Volume) -> Run | None:
+    """`run` as it waits or ends because a volume that is not attached may not be attached (now)."""
+    if volume.attached:
+        return None
+    if not volume.plainly_detached:
+        return replace(run, reason=_unsettled(volume))
+    if needs_setting(policy) and seen.setting is Setting.UNREAD:
+        return replace(run, reason="waits until Longhorn's setting can be read")
+    if why := suspension(policy, seen.setting):
+        return leave(run, now, Outcome.SUSPENDED, why)
+    return None
+
+
+def _unfit(run: Run, seen: Seen, now: Now, policy: Policy, volume: Volume) -> Run | None:
+    """`run` as it waits or ends because of the volume's state, somebody's backup, or the backup target."""
+    if no := refusal(volume, policy):
+        return leave(run, now, Outcome.REFUSED, no.reason, can_pass=no.can_pass)
+    if running := next((backup for backup in volume.backups if backup.running), None):
+        return replace(run, reason=f"waits for backup {running.name}, which somebody else has running there")
+    if seen.target is not None and not seen.target.available:
+        words = f"waits: backup target {seen.target.name} is not available: {seen.target.message}"
+        return replace(run, reason=words)
+    return None
+
+
+def _unsettled(volume: Volume) -> str:
     """What a volume that is neither attached nor plainly detached is doing."""
     who = ", ".join(f"{ticket.kind} ticket {ticket.id} on {ticket.node}" for ticket in volume.tickets)
     return f"waits until the volume has settled: it is {volume.state or 'new'}" + (f", wanted by {who}" if who else "")
@@ -73,16 +147,22 @@ def unsettled(volume: Volume) -> str:
 def note_workload(run: Run, seen: Seen, now: Now) -> Run:
     """`run` with the time that a workload has been waiting for the volume that we hold."""
     volume = seen.volume
-    if volume is None:
+    if volume is None and seen.fault is not None:
         return run
-    held = bool(run.ticket) and volume.ticket(run.ticket) is not None
-    asks = next((t for t in volume.tickets if t.of_workload and not t.satisfied), None) if held else None
-    if asks is not None and run.waiting_since is None:
+    asks = _waiting(run, volume) if volume else None
+    if volume is not None and asks is not None and run.waiting_since is None:
         return replace(run, waiting_since=now.wall, waiter=_name(volume) or f"ticket {asks.id} on {asks.node}")
     if asks is None and run.waiting_since is not None:
         seconds = max(0.0, (now.wall - run.waiting_since).total_seconds())
         return replace(run, waiting_since=None, waited=run.waited + seconds)
     return run
+
+
+def _waiting(run: Run, volume: Volume) -> Ticket | None:
+    """The ticket of a workload that has to wait because we hold the volume."""
+    if not run.ticket or volume.ticket(run.ticket) is None:
+        return None
+    return next((ticket for ticket in volume.tickets if ticket.of_workload and not ticket.satisfied), None)
 
 
 def _name(volume: Volume) -> str:

@@ -17,7 +17,7 @@ LABEL_RUN = "lhbackupd.io/run"
 LABEL_ORIGIN = "lhbackupd.io/origin"
 
 _DEADLINE = "%Y%m%dT%H%M%SZ"
-_PARTS = 5
+_PARTS_BUT_PREFIX = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,14 +37,17 @@ class TicketName:
     @classmethod
     def parse(cls, ticket_id: str) -> "TicketName | None":
         """What `ticket_id` says, or None where it is not one of ours."""
-        parts = ticket_id.split(":")
-        if len(parts) != _PARTS or parts[0] != PREFIX:
+        # from the right: an instance may be called `site:a`
+        parts = ticket_id.removeprefix(f"{PREFIX}:").rsplit(":", _PARTS_BUT_PREFIX - 1)
+        if len(parts) != _PARTS_BUT_PREFIX:
             return None
+        instance, journal, run, until = parts
         try:
-            deadline = datetime.strptime(parts[4], _DEADLINE).replace(tzinfo=UTC)
+            deadline = datetime.strptime(until, _DEADLINE).replace(tzinfo=UTC)
         except ValueError:
             return None
-        return cls(instance=parts[1], journal=parts[2], run=parts[3], deadline=deadline)
+        name = cls(instance=instance, journal=journal, run=run, deadline=deadline)
+        return name if str(name) == ticket_id else None
 
 
 def attached_by(origin: Origin) -> str:

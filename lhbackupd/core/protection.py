@@ -28,7 +28,7 @@ class Protection:
     protected_until: datetime | None = None
     #: bytes that the last inspection found and no backup holds
     unprotected_bytes: int = 0
-    #: failed runs since one succeeded
+    #: failed runs since one did what its policy asks
     failures: int = 0
 
 
@@ -42,14 +42,17 @@ def after(known: Protection | None, run: Run) -> Protection:
         last_reason=run.reason,
         last_at=run.finished_at or state.last_at,
     )
-    if run.outcome in _INSPECTED:
+    if run.outcome in _INSPECTED or run.new_bytes is not None:
         state = replace(state, last_check=run.finished_at)
     if run.outcome in PROTECTED:
-        state = replace(state, protected_until=run.protected_until, unprotected_bytes=0, failures=0)
+        until = run.protected_until or state.protected_until
+        state = replace(state, protected_until=until, unprotected_bytes=0, failures=0)
     elif run.new_bytes is not None:
         state = replace(state, unprotected_bytes=run.new_bytes)
     if run.outcome is Outcome.COMPLETED:
         state = replace(state, last_success=run.finished_at, last_backup=run.backup)
+    if run.outcome is Outcome.BELOW_THRESHOLD:
+        state = replace(state, failures=0)
     if run.outcome is Outcome.FAILED:
         state = replace(state, failures=state.failures + 1)
     return state

@@ -164,6 +164,11 @@ class Journal:
                 word,
             )
 
+    def probe(self) -> None:
+        """Write something that changes nothing, to learn whether the journal can be written again."""
+        with self._errors("written"), self.engine.begin() as connection:
+            connection.execute(_facts.update().where(_facts.c.name == "version").values(value=_facts.c.value))
+
     def unfinished(self) -> tuple[Run, ...]:
         """All runs that have not finished, oldest due time first."""
         query = sa.select(_runs.c.document).where(_runs.c.phase != Phase.FINISHED.value).order_by(_runs.c.due)

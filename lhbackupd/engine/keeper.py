@@ -8,25 +8,25 @@ queued in the same transaction; tidying up comes after that and can fail nothing
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Protocol
+from datetime import datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from lhbackupd.clock import Clock
 from lhbackupd.core import protection
 from lhbackupd.core.admission import Slot, admit
-from lhbackupd.core.cluster import Backup, Fault, FaultKind, Setting, Target
+from lhbackupd.core.cluster import Fault, FaultKind, Setting, Target
 from lhbackupd.core.commands import Seen
 from lhbackupd.core.machine import decide
-from lhbackupd.core.model import Limits, Now, Origin, Outcome, Phase, Policy, Retry, Run
+from lhbackupd.core.model import Limits, Now, Origin, Phase, Policy, Retry, Run
 from lhbackupd.core.protection import Protection
 from lhbackupd.core.retry import successor
-from lhbackupd.engine.events import Defect, JournalTrouble, Moved, Pruned, Tell
+from lhbackupd.engine.events import Defect, JournalTrouble, Moved, Tell
+from lhbackupd.engine.housekeeper import Caretaker, Housekeeper
 from lhbackupd.engine.intake import Intake, Offload
 from lhbackupd.engine.inventory import Inventory
 from lhbackupd.engine.journal import Journal, JournalError
-from lhbackupd.engine.runner import Hands, Runner
+from lhbackupd.engine.runner import Runner
 from lhbackupd.engine.scheduler import Key, Scheduler
 
 #: longest time between two turns of the loop, in seconds: readiness and watchdog live on it
@@ -36,12 +36,6 @@ AGAIN = 2.0
 
 _NOT_LISTED = Fault(FaultKind.UNREACHABLE, "Longhorn has not listed the volume")
 _PROBE = Slot(node="", target="")
-
-
-class Caretaker(Hands, Protocol):
-    """Longhorn, as far as the keeper needs it."""
-
-    async def prune(self, run: Run, keep_last: int | None) -> tuple[tuple[Backup, ...], Fault | None]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +72,7 @@ class Keeper:
         self._gateway = gateway
         self._offload = offload
         self._tell = tell
+        self.housekeeper = Housekeeper(gateway=gateway, origin=origin, clock=clock, tell=tell)
         self._intake = Intake(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
         self._stopping = asyncio.Event()
         self._woken = asyncio.Event()
@@ -134,6 +129,8 @@ class Keeper:
 
     async def _turn(self) -> None:
         try:
+            if self.trouble:
+                await self._offload(self._journal.probe)
             picture = self._inventory.picture
             self._inventory.wants_groups = any(policy.match.group for policy in self.rules.policies.values())
             await self._intake.reschedule(picture, self.rules.policies)
@@ -146,7 +143,10 @@ class Keeper:
             self._note_trouble(str(error).splitlines()[0])
             return  # no new runs while nothing can be written down
         self._note_trouble("")
-        await self._let_in()
+        live = {ticket for run in self.active.values() for ticket in (run.ticket, run.former) if ticket}
+        await self.housekeeper.sweep(picture, live)
+        if not self.housekeeper.blocked:
+            await self._let_in()
 
     async def _until_next(self) -> float:
         """Seconds until the loop has something to do, as far as is known."""
@@ -240,8 +240,7 @@ class Keeper:
             self.waiting[successor_run.id] = successor_run
             self._tell(Moved(None, successor_run))
         self._woken.set()
-        if run.outcome is Outcome.COMPLETED:
-            await self._tidy(run)
+        await self.housekeeper.tidy(run, self.policy(run.policy))
 
     async def _close(self, run: Run, word: Protection) -> tuple[Run, ...] | None:
         """Write down a run's end and the run that follows it, if any; None while the journal does not take it."""
@@ -254,14 +253,6 @@ class Keeper:
             return None
         return (follows,) if follows else ()
 
-    async def _tidy(self, run: Run) -> None:
-        policy = self.policy(run.policy)
-        if policy is None or policy.keep_last is None:
-            return
-        deleted, fault = await self._gateway.prune(run, policy.keep_last)
-        if deleted or fault:
-            self._tell(Pruned(run, deleted, fault))
-
     async def _write(self, before: Run, after: Run) -> bool:
         """Save a run's new state; whether the journal took it."""
         self.active[after.id] = after
@@ -272,6 +263,13 @@ class Keeper:
             return False
         self._tell(Moved(before, after))
         return True
+
+    async def forget(self, before: datetime) -> None:
+        """Drop runs from the journal that finished before `before`; if that fails, the next time will do."""
+        try:
+            await self._offload(self._journal.prune, before)
+        except JournalError as error:
+            self._note_trouble(str(error))
 
     def _note_trouble(self, text: str) -> None:
         if text != self.trouble:

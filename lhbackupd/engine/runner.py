@@ -71,10 +71,10 @@ class Runner:
                 entered = self._clock.monotonic()
             if after.mark != run.mark:
                 began = self._clock.monotonic()
-            moved, run = after.mark != run.mark, after
+            again, run = after.mark != run.mark and command is None, after
             if run.finished or run.phase is Phase.QUEUED or self._handed_over(run, seen):
                 return run
-            if not moved:
+            if not again:  # nothing to see yet, or what was asked for takes its time
                 await self._rest(run, self._clock.monotonic() - entered)
 
     async def _look(self, run: Run, slot: Slot | None, answer: Fault | None, *, journal_down: bool) -> Seen:

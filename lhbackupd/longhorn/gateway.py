@@ -5,7 +5,9 @@ read stays None in what was seen, with the fault beside it, so that it is never 
 command and returns its fault, or None.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import datetime
 from typing import assert_never
 
 from lhbackupd.core import naming
@@ -82,14 +84,40 @@ class Gateway:
             except LonghornError:
                 return  # the next run's snapshot asks again; failing to tidy never fails a run
 
+    @property
+    def server_date(self) -> datetime | None:
+        """Longhorn's time, as of its last answer."""
+        return self._longhorn.server_date
+
+    async def withdraw(self, volume: str, ticket: str) -> Fault | None:
+        """Withdraw a ticket of lhbackupd; the fault, or None where Longhorn accepted it."""
+        try:
+            await self._longhorn.detach(volume, ticket)
+        except LonghornError as error:
+            return error.fault
+        return None
+
     async def prune(self, run: Run, keep_last: int | None) -> tuple[tuple[Backup, ...], Fault | None]:
         """Delete the volume's backups that the run's policy no longer keeps; those deleted, and what went wrong."""
+        return await self._delete(
+            run,
+            lambda backups: expired(
+                backups, volume=run.volume, policy=run.policy, origin=self._origin, keep_last=keep_last
+            ),
+        )
+
+    async def drop_failed(self, run: Run) -> tuple[tuple[Backup, ...], Fault | None]:
+        """Delete the backup that `run` asked for, if it ended in Error; the one deleted, and what went wrong."""
+        return await self._delete(
+            run, lambda backups: (b for b in backups if b.name == run.backup and b.state == "Error")
+        )
+
+    async def _delete(
+        self, run: Run, chosen: Callable[[tuple[Backup, ...]], Iterable[Backup]]
+    ) -> tuple[tuple[Backup, ...], Fault | None]:
         deleted: list[Backup] = []
         try:
-            backups = await self._longhorn.backups(run.volume)
-            for backup in expired(
-                backups, volume=run.volume, policy=run.policy, origin=self._origin, keep_last=keep_last
-            ):
+            for backup in chosen(await self._longhorn.backups(run.volume)):
                 await self._longhorn.delete_backup(run.volume, backup.name)
                 deleted.append(backup)
         except LonghornError as error:

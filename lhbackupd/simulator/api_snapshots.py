@@ -73,7 +73,9 @@ def create(call: Call) -> Answer:
     name = body["name"] or uuid(call.world.rng)
     if name in volume.chain.layers or name == HEAD:
         words = f"snapshot volume-snap-{name}.img is already existing"
-        raise at_engine(call, volume, f"rpc error: code = Unknown desc = failed to create snapshot {name}: {words}")
+        raise at_engine(
+            call, volume, f"rpc error: code = Unknown desc = failed to create snapshot {name}: {words}"
+        )
     layer = snapshots.take(call.world, volume, name, labels, by="api")
     return Answer(body=wire.snapshot(call.link_base or call.base, volume.chain, layer))
 

@@ -91,7 +91,9 @@ def inform(world: World, volume: Volume, ticket: Ticket) -> None:
     ticket.condition = Condition("Satisfied", status, since, reason, message)
     facts = {"id": ticket.id, "type": ticket.kind, "node": ticket.node}
     if satisfied and not ticket.satisfied:
-        world.ledger.add("ticket-satisfied", volume.name, **facts, waited=round(world.elapsed() - ticket.added, 3))
+        world.ledger.add(
+            "ticket-satisfied", volume.name, **facts, waited=round(world.elapsed() - ticket.added, 3)
+        )
     if ticket.satisfied and not satisfied:
         world.ledger.add("ticket-interrupted", volume.name, **facts)
     ticket.satisfied = satisfied

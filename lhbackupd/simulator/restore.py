@@ -26,18 +26,20 @@ def find(world: World, url: str) -> str:
 def begin(world: World, volume: Volume, backup_name: str) -> None:
     """A volume is to be filled from a backup."""
     volume.restore_from = world.backups()[backup_name]
-    volume.spec["restoreRequired"] = True
-    world.touch(volume)
+
+    def hold() -> None:
+        volume.spec["restoreRequired"] = True
+        volume.spec["restoreInitiated"] = True
+        ticket = Ticket(f"{KIND}-{volume.name}", KIND, volume.owner, {"disableFrontend": "true"}, world.elapsed())
+        attachment.add(world, volume, ticket, by=KIND)
+
+    world.soon(world.timing.create / 2, hold)
 
 
 def reconcile(world: World, volume: Volume) -> None:
     """Hold the volume while it is being restored; start it as soon as it is placed."""
     if volume.restore_from is None or volume.restored:
         return
-    if volume.state == "detached" and not volume.tickets:
-        volume.spec["restoreInitiated"] = True
-        ticket = Ticket(f"{KIND}-{volume.name}", KIND, volume.owner, {"disableFrontend": "true"}, world.elapsed())
-        attachment.add(world, volume, ticket, by=KIND)
     if volume.state == "attached" and volume.polled and not volume.hang:
         volume.restored = True
         volume.write_number += 1

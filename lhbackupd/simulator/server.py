@@ -112,7 +112,9 @@ class Front:
         raw = await request.body()
         self.cluster.advance()
         query = dict(request.query_params)
-        answer = side.dispatch(self.cluster.world, self.faults, request.method, unquote(request.url.path), query, raw)
+        answer = side.dispatch(
+            self.cluster.world, self.faults, request.method, unquote(request.url.path), query, raw
+        )
         return self.respond(answer, base_of(request))
 
 

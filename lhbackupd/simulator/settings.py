@@ -23,9 +23,7 @@ def put(world: World, name: str, value: str) -> None:
     try:
         check(name, value)
     except Refusal as refusal:
-        where = (
-            f"failed to validate setting {name} with invalid value {value}: value {value} of settings {name} is invalid"
-        )
+        where = f"failed to validate setting {name} with invalid value {value}: value {value} of settings {name} is invalid"
         raise Refusal(f"{where}: {refusal.message}") from None
     world.settings[name] = value
     world.ledger.add("setting-changed", name=name, value=value)

@@ -52,7 +52,7 @@ def write(world: World, name: str, body: Body) -> Any:
             f"volume {name} is {volume.state}: nobody can write to it (say offline: true for a short attach)",
             409,
         )
-    if volume.disable_frontend:
+    if volume.disable_frontend and not body.get("force"):
         raise Refusal(f"volume {name} is attached with its frontend disabled: nobody can write to it", 409)
     return {"grown": workload.write(world, volume, length, offset, by=by), "number": volume.write_number}
 
@@ -150,7 +150,14 @@ def faults(world: World, name: str, body: Body) -> Any:
             case "tooManySnapshots":
                 status = "True" if value else "False"
                 volume.conditions["TooManySnapshots"] = Condition("TooManySnapshots", status, world.now())
-            case "standby" | "restoreRequired" | "restoreInitiated" | "migratable" | "snapshotMaxCount" | "encrypted":
+            case (
+                "standby"
+                | "restoreRequired"
+                | "restoreInitiated"
+                | "migratable"
+                | "snapshotMaxCount"
+                | "encrypted"
+            ):
                 volume.spec[key] = value
             case _ if value is None:
                 volume.forced.pop(key, None)

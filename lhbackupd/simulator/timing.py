@@ -27,8 +27,8 @@ class Timing:
     size_interval: float = 30.0  #: then one per this
     snapshot_take: float = 0.1  #: snapshot controller asks the engine
     controller_release: float = 0.12  #: a controller drops its ticket when its work is done
-    backup_start: float = 0.1  #: the engine is asked to back up, volume attached
-    backup_start_fresh: float = 0.6  #: the same when the controller's own ticket attached the volume
+    backup_start: float = 0.02  #: the engine is asked to back up, volume attached
+    backup_start_fresh: float = 0.55  #: the same when the controller's own ticket attached the volume
     backup_first_look: float = 4.0  #: first sample of the backup monitor
     backup_look: float = 2.0  #: period of the backup monitor
     backup_floor: float = 2.0  #: no backup is quicker

@@ -187,7 +187,7 @@ def purge_status(volume: Volume) -> list[Wire] | None:
             "actions": None, "error": "", "isPurging": False, "links": None, "progress": p.progress,
             "replica": r.name, "state": p.state,
         }
-        for r in volume.replicas if r.mode
+        for r in volume.replicas if r.mode or (r.running and volume.state == "detaching")
     ]  # fmt: skip
 
 
@@ -213,7 +213,7 @@ def restore_status(volume: Volume) -> list[Wire]:
             "actions": None, "backupURL": "", "error": "", "filename": "", "isRestoring": False, "lastRestored": "",
             "links": None, "progress": 0, "replica": r.name, "state": "",
         }
-        for r in volume.replicas if r.mode
+        for r in volume.replicas if r.mode or (r.running and volume.state == "detaching")
     ]  # fmt: skip
 
 
