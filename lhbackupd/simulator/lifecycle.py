@@ -203,9 +203,11 @@ def crash(world: World, volume: Volume) -> None:
     volume.engine_running, volume.polled, volume.endpoint, volume.rebuild = False, False, "", None
     for replica in volume.replicas:
         replica.mode = ""
-    volume.engine_epoch += 1
     world.ledger.add("engine-killed", volume.name)
     world.touch(volume)
+    if volume.state == "detaching":
+        return
+    volume.engine_epoch += 1
     step(world, volume, world.timing.reaction * 2, lambda: _faulted(world, volume))
 
 

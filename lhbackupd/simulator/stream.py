@@ -31,7 +31,10 @@ UNBUFFERED = 2 * (BUFFER + 14)  #: bytes from which a message is one frame and a
 Listing = Callable[[World, str], list[Any]]
 LISTS: dict[str, tuple[str, Listing]] = {
     "nodes": ("node", api_cluster.node_data),
-    "settings": ("setting", lambda w, b: [wire.setting(b, name, value) for name, value in w.settings.items()]),
+    "settings": (
+        "setting",
+        lambda w, b: [wire.setting(b, name, value) for name, value in w.settings.items()],
+    ),
     "engineimages": ("engineImage", api_cluster.engine_image_data),
     "backingimages": ("backingImage", lambda w, b: []),  # noqa: ARG005
     "orphans": ("orphan", lambda w, b: []),  # noqa: ARG005
@@ -172,7 +175,10 @@ class Streams:
         here = f"{base}{stream.path}"
         if stream.kind == "volumes":
             body = self._cache.volumes(base)
-            return body.replace(f'"self":"{base}/v1/volumes"}}'.encode(), f'"self":"{here}"}}'.encode(), 1) + b"\n"
+            return (
+                body.replace(f'"self":"{base}/v1/volumes"}}'.encode(), f'"self":"{here}"}}'.encode(), 1)
+                + b"\n"
+            )
         kind, data = LISTS[stream.kind]
         return self._encoder.encode(wire.collection(here, kind, data(world, base))) + b"\n"
 

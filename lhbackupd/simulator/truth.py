@@ -71,7 +71,9 @@ def _volume(world: World, name: str) -> dict[str, Any]:
         "attached_seconds": round(
             account.attached_seconds + (at - open_since if open_since is not None else 0.0), 3
         ),
-        "busy_seconds": round(account.busy_seconds + (at - busy if (busy := account.busy_since) is not None else 0.0), 3),
+        "busy_seconds": round(
+            account.busy_seconds + (at - busy if (busy := account.busy_since) is not None else 0.0), 3
+        ),
         "held": {ticket: round(seconds, 3) for ticket, seconds in held.items()},
         "tickets": [t.id for t in volume.tickets.values()] if volume else [],
         "snapshots": account.snapshots,

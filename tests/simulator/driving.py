@@ -33,7 +33,9 @@ class Driver:
         self.clock = ManualClock()
         self.cluster = Cluster(self.clock, **options)
         transport = httpx.ASGITransport(application(self.cluster))
-        self.http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9500", follow_redirects=True)
+        self.http = httpx.AsyncClient(
+            transport=transport, base_url="http://127.0.0.1:9500", follow_redirects=True
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -45,7 +47,9 @@ class Driver:
         self.clock.t += seconds
         self.cluster.advance()
 
-    async def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> httpx.Response:
+    async def ask(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> httpx.Response:
         content = None if body is None else (body if isinstance(body, str) else json.dumps(body))
         given = {"Content-Type": "application/json", **(headers or {})}
         return await self.http.request(method, path, content=content, headers=given)
@@ -71,8 +75,12 @@ class Driver:
         await self.post("/v1/volumes", name=name, **{"size": "3Gi", "numberOfReplicas": 2, **body})
         self.pass_time(1)
 
-    async def attach(self, name: str, node: str, ticket: str = "t", *, frontend: bool = False, wait: float = 2.3) -> None:
-        await self.act(name, "attach", hostId=node, disableFrontend=not frontend, attachmentID=ticket, attachedBy="test")
+    async def attach(
+        self, name: str, node: str, ticket: str = "t", *, frontend: bool = False, wait: float = 2.3
+    ) -> None:
+        await self.act(
+            name, "attach", hostId=node, disableFrontend=not frontend, attachmentID=ticket, attachedBy="test"
+        )
         self.pass_time(wait)
 
     async def snapshot(self, name: str, snapshot: str, **more: Any) -> None:

@@ -5,7 +5,16 @@ from typing import Any
 
 #: objects whose keys are data
 MAPS = frozenset(
-    {"attachments", "children", "labels", "disks", "conditions", "nodeDeploymentMap", "scheduledReplica", "scheduledBackingImage"}
+    {
+        "attachments",
+        "children",
+        "labels",
+        "disks",
+        "conditions",
+        "nodeDeploymentMap",
+        "scheduledReplica",
+        "scheduledBackingImage",
+    }
 )
 #: values that are compared, not only their types
 EXACT = frozenset(
@@ -41,7 +50,9 @@ def differences(want: Any, got: Any, *, loose: frozenset[str] = frozenset(), pat
     if isinstance(want, list) and isinstance(got, list):
         return _lists(want, got, loose, path)
     if type(want) is not type(got):
-        return [f"{path}: {type(want).__name__} {str(want)[:80]!r} became {type(got).__name__} {str(got)[:80]!r}"]
+        return [
+            f"{path}: {type(want).__name__} {str(want)[:80]!r} became {type(got).__name__} {str(got)[:80]!r}"
+        ]
     if leaf == "message" and kind_of_message(str(want)) != kind_of_message(str(got)):
         return [f"{path}: message {want!r} became {got!r}"]
     if leaf in EXACT and want != got:
@@ -49,7 +60,9 @@ def differences(want: Any, got: Any, *, loose: frozenset[str] = frozenset(), pat
     return []
 
 
-def _objects(want: dict[str, Any], got: dict[str, Any], loose: frozenset[str], path: str, leaf: str) -> list[str]:
+def _objects(
+    want: dict[str, Any], got: dict[str, Any], loose: frozenset[str], path: str, leaf: str
+) -> list[str]:
     if leaf in MAPS:
         if bool(want) != bool(got) and leaf not in {"labels", "scheduledReplica"}:
             return [f"{path}: {list(want)} became {list(got)}"]
@@ -57,12 +70,19 @@ def _objects(want: dict[str, Any], got: dict[str, Any], loose: frozenset[str], p
         found = []
         for name, item in got.items():
             if patterns:
-                tried = [differences(w, item, loose=loose, path=f"{path}.*") for w in ([want[name]] if name in want else patterns)]
+                tried = [
+                    differences(w, item, loose=loose, path=f"{path}.*")
+                    for w in ([want[name]] if name in want else patterns)
+                ]
                 found += [f"{name}: {d}" for d in min(tried, key=len)]
         return found
     if (set(want) ^ set(got)) - loose:
         return [f"{path}: lacks {sorted(set(want) - set(got))}, has also {sorted(set(got) - set(want))}"]
-    return [d for key in set(want) & set(got) for d in differences(want[key], got[key], loose=loose, path=f"{path}.{key}")]
+    return [
+        d
+        for key in set(want) & set(got)
+        for d in differences(want[key], got[key], loose=loose, path=f"{path}.{key}")
+    ]
 
 
 def _lists(want: list[Any], got: list[Any], loose: frozenset[str], path: str) -> list[str]:

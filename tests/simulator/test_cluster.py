@@ -88,7 +88,10 @@ async def test_an_offline_cycle_of_another_client_changes_nothing_in_the_volume(
         assert after == before
         assert (await d.summary("v"))["bytes_written"] == 9 * MIB
         events = (await d.http.get("/v1/events")).json()["data"]
-        assert {e["event"]["reason"] for e in events if e["event"]["involvedObject"]["kind"] == "Volume"} >= {"Attached", "Detached"}
+        assert {e["event"]["reason"] for e in events if e["event"]["involvedObject"]["kind"] == "Volume"} >= {
+            "Attached",
+            "Detached",
+        }
 
 
 async def test_a_write_to_a_detached_volume_is_refused_with_the_reason() -> None:
@@ -146,7 +149,9 @@ async def test_an_object_that_is_too_talkative_loses_events() -> None:
             d.pass_time(2.5)
         assert (await d.http.get("/sim/ledger/summary")).json()["events_dropped"] > 0
         d.pass_time(3700)
-        kinds = {e["event"]["involvedObject"]["name"] for e in (await d.http.get("/v1/events")).json()["data"]}
+        kinds = {
+            e["event"]["involvedObject"]["name"] for e in (await d.http.get("/v1/events")).json()["data"]
+        }
         assert "v" not in kinds
 
 
@@ -177,8 +182,14 @@ STEPS = st.lists(
 
 async def perform(d: Driver, step: str, number: int) -> None:
     post: dict[str, tuple[str, Any]] = {
-        "attach1": ("/v1/volumes/v?action=attach", {"hostId": "node-1", "disableFrontend": True, "attachmentID": "a"}),
-        "attach2": ("/v1/volumes/v?action=attach", {"hostId": "node-2", "disableFrontend": True, "attachmentID": "b"}),
+        "attach1": (
+            "/v1/volumes/v?action=attach",
+            {"hostId": "node-1", "disableFrontend": True, "attachmentID": "a"},
+        ),
+        "attach2": (
+            "/v1/volumes/v?action=attach",
+            {"hostId": "node-2", "disableFrontend": True, "attachmentID": "b"},
+        ),
         "frontend": ("/v1/volumes/v?action=attach", {"hostId": "node-1", "attachmentID": "c"}),
         "detach": ("/v1/volumes/v?action=detach", {"attachmentID": "a"}),
         "force": ("/v1/volumes/v?action=detach", {"forceDetach": True}),
@@ -206,7 +217,10 @@ async def test_a_list_from_the_cache_is_the_list_and_released_volumes_get_detach
         for number, step in enumerate(steps):
             await perform(d, step, number)
             listed = (await d.http.get("/v1/volumes")).json()["data"]
-            fresh = [volume_wire(d.cluster.world, "http://127.0.0.1:9500", v) for v in d.cluster.world.volumes.values()]
+            fresh = [
+                volume_wire(d.cluster.world, "http://127.0.0.1:9500", v)
+                for v in d.cluster.world.volumes.values()
+            ]
             assert listed == json.loads(json.dumps(fresh))
         await perform(d, "on", 0)
         await perform(d, "stop", 0)

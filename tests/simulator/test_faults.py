@@ -13,7 +13,15 @@ async def test_a_status_may_hide_that_the_request_took_effect() -> None:
     async with Driver() as d:
         await d.make("v")
         body = {"hostId": "node-1", "attachmentID": "t"}
-        await armed(d, kind="status", status=502, body="bad gateway", act="before", times=1, match={"action": "attach"})
+        await armed(
+            d,
+            kind="status",
+            status=502,
+            body="bad gateway",
+            act="before",
+            times=1,
+            match={"action": "attach"},
+        )
         assert (await d.ask("POST", "/v1/volumes/v?action=attach", body)).status_code == 502
         assert list((await d.volume("v"))["volumeAttachment"]["attachments"]) == ["t"]
         await d.act("v", "detach", attachmentID="t")

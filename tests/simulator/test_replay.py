@@ -33,7 +33,11 @@ ELSEWHERE = {
 
 
 def all_recordings() -> list[str]:
-    return sorted(f"{folder}/{path.stem}" for folder in ("exchanges", "real-engine") for path in (RECORDINGS / folder).glob("*.json"))
+    return sorted(
+        f"{folder}/{path.stem}"
+        for folder in ("exchanges", "real-engine")
+        for path in (RECORDINGS / folder).glob("*.json")
+    )
 
 
 NOTES: dict[str, list[str]] = {}

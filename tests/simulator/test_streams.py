@@ -26,7 +26,9 @@ def recording(name: str) -> dict[str, Any]:
 
 
 def stems() -> list[str]:
-    return sorted(path.stem for path in (RECORDINGS / "exchanges").glob("7*.json") if path.stem != "701-ws-unknown")
+    return sorted(
+        path.stem for path in (RECORDINGS / "exchanges").glob("7*.json") if path.stem != "701-ws-unknown"
+    )
 
 
 @asynccontextmanager
@@ -60,7 +62,15 @@ def test_messages_are_cut_into_the_recorded_frames(name: str) -> None:
 async def test_a_streams_message_is_of_the_recorded_kind(name: str) -> None:
     want = recording(name)["response"]["body"][0]["data"]
     async with Driver() as d:
-        await d.post("/v1/recurringjobs", name="j", task="backup", cron="0 2 * * *", retain=1, concurrency=1, labels={"a": "b"})
+        await d.post(
+            "/v1/recurringjobs",
+            name="j",
+            task="backup",
+            cron="0 2 * * *",
+            retain=1,
+            concurrency=1,
+            labels={"a": "b"},
+        )
         if not name.endswith("volumeattachments"):
             await backed_up(d)
         path = recording(name)["request"]["path"]
@@ -160,5 +170,7 @@ async def test_each_event_wakes_one_connection_only() -> None:
         ("/v1/ws/soon/volumes", None),
     ],
 )
-def test_a_period_is_a_go_duration_of_at_most_fifteen_seconds(path: str, expected: tuple[str, float] | None) -> None:
+def test_a_period_is_a_go_duration_of_at_most_fifteen_seconds(
+    path: str, expected: tuple[str, float] | None
+) -> None:
     assert parse_path(path) == expected
