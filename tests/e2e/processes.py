@@ -27,16 +27,17 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
 
 
-async def until(what: str, look: Callable[[], Awaitable[T]], seconds: float = PATIENCE) -> T:
+async def until(what: str, look: Callable[[], Awaitable[T | None]], seconds: float = PATIENCE) -> T:
     """Look until there is something true, and return it; fails with `what` was waited for."""
-    found: Any = None
+    found: T | None = None
     try:
         async with asyncio.timeout(seconds):
             while not (found := await look()):  # noqa: ASYNC110 -- what happens in other processes sets no event here
                 await asyncio.sleep(LOOK)
     except TimeoutError:
         raise AssertionError(f"waited {seconds:.0f} s in vain for {what}; seen last: {found!r}") from None
-    return found  # type: ignore[no-any-return]  # it is what `look` gave
+    assert found
+    return found
 
 
 def _die_with_parent() -> None:
@@ -66,7 +67,7 @@ class Process:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **environ},
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 -- it calls one function that was loaded before the fork
+            preexec_fn=_die_with_parent,  # calls one function, which was loaded before the fork
         )
         return cls(name, process)
 

@@ -55,6 +55,10 @@ class Simulated:
     async def allow(self, value: bool) -> None:
         await self.call("PUT", f"/v1/settings/{SETTING}", {"value": str(value).lower()})
 
+    async def setting(self) -> str:
+        found: str = (await self.call("GET", f"/v1/settings/{SETTING}"))["value"]
+        return found
+
     async def volume(self, name: str) -> Any:
         return await self.call("GET", f"/v1/volumes/{name}")
 
@@ -124,6 +128,20 @@ class Simulated:
     async def account(self, volume: str) -> Any:
         """What the ledger adds up for a volume."""
         return (await self.call("GET", f"/sim/ledger/summary?volume={volume}"))["volumes"][volume]
+
+    async def polled(self) -> None:
+        """Wait until somebody has begun and ended a poll of nodes and targets from now on."""
+
+        async def polls() -> int:
+            counted: int = (await self.call("GET", "/sim/requests"))["requests"].get("GET /v1/backuptargets", 0)
+            return counted
+
+        before = await polls()
+
+        async def look() -> bool:
+            return await polls() >= before + 2
+
+        await until("the cluster to be polled", look)
 
     async def write(self, volume: str, size: int = 8 * MIB, offset: int = 0) -> None:
         """Write to a volume that is attached with its frontend."""

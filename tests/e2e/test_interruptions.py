@@ -251,7 +251,11 @@ async def test_two_policies_on_one_volume_take_turns(stage: Stage) -> None:
     await daemon.due("db", names=("hourly", "nightly"))
     runs = await daemon.finished(2)
     assert {run.policy: run.outcome for run in runs} == {"hourly": Outcome.COMPLETED, "nightly": Outcome.COMPLETED}
-    turns = [(entry["kind"], entry["id"]) for kind in ("ticket-added", "ticket-removed") for entry in await longhorn.ours(kind)]
+    turns = [
+        (entry["kind"], entry["id"])
+        for kind in ("ticket-added", "ticket-removed")
+        for entry in await longhorn.ours(kind)
+    ]
     assert len(turns) == 4
     entries = [e for e in await longhorn.ledger(volume="db") if e.get("id", "").startswith(OURS)]
     kinds = [entry["kind"] for entry in entries if entry["kind"] in ("ticket-added", "ticket-removed")]
@@ -265,7 +269,10 @@ async def test_of_a_policys_backups_the_newest_two_stay_and_nobody_elses_goes(st
     foreign = await longhorn.call(
         "POST",
         "/sim/targets/default/backups",
-        {"volume": "db", "labels": {"lhbackupd.io/policy": "once", "lhbackupd.io/origin": "other", "lhbackupd.io/run": "x"}},
+        {
+            "volume": "db",
+            "labels": {"lhbackupd.io/policy": "once", "lhbackupd.io/origin": "other", "lhbackupd.io/run": "x"},
+        },
     )
     daemon = await stage.daemon()
     made: list[str] = []
