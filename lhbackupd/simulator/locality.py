@@ -18,9 +18,7 @@ def candidates(world: World) -> list[Node]:
         for replica in volume.replicas:
             if replica.node in load:
                 load[replica.node] += 1
-    nodes = [
-        n for n in world.nodes.values() if n.ready and n.allow_scheduling and not n.cordoned and not n.gone
-    ]
+    nodes = [n for n in world.nodes.values() if n.ready and n.allow_scheduling and not n.cordoned and not n.gone]
     return sorted(nodes, key=lambda node: (load[node.name], world.rng.random()))
 
 
