@@ -50,3 +50,11 @@ class Clock:
     async def sleep(self, seconds: float) -> None:
         """Wait `seconds` of this clock."""
         await asyncio.sleep(seconds / self.speed)
+
+    async def wait(self, event: asyncio.Event, seconds: float) -> bool:
+        """Wait for `event`, at most `seconds` of this clock; whether it is set."""
+        try:
+            async with asyncio.timeout(seconds / self.speed):
+                return await event.wait()
+        except TimeoutError:
+            return event.is_set()

@@ -134,9 +134,7 @@ ACTIONS: dict[tuple[str, str], Handler] = {
     },
     **{("/v1/volumes/*", action): v.simple_update(*how) for action, how in UPDATES.items()},
 }  # fmt: skip
-PATTERNS = frozenset(
-    {pattern for _, pattern in ROUTES} | {pattern for pattern, _ in ACTIONS} | {"/v1/volumes"}
-)
+PATTERNS = frozenset({pattern for _, pattern in ROUTES} | {pattern for pattern, _ in ACTIONS} | {"/v1/volumes"})
 NAME_AT = 2  #: segments before a name
 
 

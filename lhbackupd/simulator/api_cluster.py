@@ -11,9 +11,7 @@ from lhbackupd.simulator.refusal import Refusal, missing
 from lhbackupd.simulator.world import World, rfc3339
 
 SETTING = Struct("Setting", {"name": "string", "value": "string"})
-NODE = Struct(
-    "Node", {"name": "string", "allowScheduling": "bool", "evictionRequested": "bool", "tags": "[]string"}
-)
+NODE = Struct("Node", {"name": "string", "allowScheduling": "bool", "evictionRequested": "bool", "tags": "[]string"})
 
 
 def versions(call: Call) -> Answer:

@@ -85,8 +85,7 @@ def job_create(call: Call) -> Answer:
     job = read_job(call, "failed to create recurring job")
     if job.name in call.world.jobs:
         raise Refusal(
-            f'failed to create recurring job {job.name}: recurringjobs.longhorn.io "{job.name}" already '
-            f"exists"
+            f'failed to create recurring job {job.name}: recurringjobs.longhorn.io "{job.name}" already exists'
         )
     recurring.add(call.world, job)
     return Answer(body=wire.job(call.base, job))

@@ -78,9 +78,7 @@ def create(call: Call) -> Answer:
     name = body["name"] or uuid(call.world.rng)
     if name in volume.chain.layers or name == HEAD:
         words = f"snapshot volume-snap-{name}.img is already existing"
-        raise at_engine(
-            call, volume, f"rpc error: code = Unknown desc = failed to create snapshot {name}: {words}"
-        )
+        raise at_engine(call, volume, f"rpc error: code = Unknown desc = failed to create snapshot {name}: {words}")
     layer = snapshots.take(call.world, volume, name, labels, by="api")
     return Answer(body=wire.snapshot(call.link_base or call.base, volume.chain, layer))
 
@@ -183,10 +181,7 @@ def cr_create(call: Call) -> Answer:
         if name in call.world.snapshot_names:
             raise Refusal(f'snapshots.longhorn.io "{name}" already exists')  # noqa: TRY301 -- told here, worded below
         if len(volume.snapshot_crs) >= int(volume.spec["snapshotMaxCount"]):
-            words = (
-                f"cannot create snapshot: snapshot count usage reaches the limit "
-                f"{volume.spec['snapshotMaxCount']}"
-            )
+            words = f"cannot create snapshot: snapshot count usage reaches the limit {volume.spec['snapshotMaxCount']}"
             raise Refusal(f'admission webhook "validator.longhorn.io" denied the request: {words}')  # noqa: TRY301 -- told here, worded below
     except Refusal as refusal:
         raise Refusal(f"{doing}{refusal.message}", refusal.status) from None

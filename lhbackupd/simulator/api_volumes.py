@@ -86,9 +86,7 @@ def attach(call: Call) -> Answer:
     kind = body["attacherType"] or "longhorn-api"
     ticket = Ticket(body["attachmentID"], kind, node.name, parameters, call.world.elapsed())
     attachment.add(call.world, volume, ticket, by="api")
-    if volume.state == "attached" and (
-        volume.current_node != node.name or attachment.compatible(ticket, volume)
-    ):
+    if volume.state == "attached" and (volume.current_node != node.name or attachment.compatible(ticket, volume)):
         attachment.inform(call.world, volume, ticket)
     return Answer(body=volume_wire(call.world, call.base, volume, brief=True))
 
@@ -167,9 +165,7 @@ def expand(call: Call) -> Answer:
     size = provision.parse_size(call.read(struct)["size"])
     volume = find(call, f"unable to expand volume {call.name}: ")
     if volume.robustness == "faulted":
-        raise Refusal(
-            f"unable to expand volume {call.name}: cannot expand volume when it is in faulted state"
-        )
+        raise Refusal(f"unable to expand volume {call.name}: cannot expand volume when it is in faulted state")
     if size > volume.size:
         volume.size = size
         call.world.touch(volume)

@@ -75,10 +75,7 @@ def verdict(ticket: Ticket, volume: Volume) -> tuple[bool, str, str]:
     if ticket.node != volume.current_node:
         return False, "", f"the volume is currently attached to different node {volume.current_node} "
     if not compatible(ticket, volume):
-        words = (
-            f"volume {volume.name} has already attached to node {volume.current_node} with "
-            f"incompatible parameters"
-        )
+        words = f"volume {volume.name} has already attached to node {volume.current_node} with incompatible parameters"
         return False, "AttachedWithIncompatibleParameters", words
     return True, "", ""
 
@@ -94,9 +91,7 @@ def inform(world: World, volume: Volume, ticket: Ticket) -> None:
     ticket.condition = Condition("Satisfied", status, since, reason, message)
     facts = {"id": ticket.id, "type": ticket.kind, "node": ticket.node}
     if satisfied and not ticket.satisfied:
-        world.ledger.add(
-            "ticket-satisfied", volume.name, **facts, waited=round(world.elapsed() - ticket.added, 3)
-        )
+        world.ledger.add("ticket-satisfied", volume.name, **facts, waited=round(world.elapsed() - ticket.added, 3))
     if ticket.satisfied and not satisfied:
         world.ledger.add("ticket-interrupted", volume.name, **facts)
     ticket.satisfied = satisfied

@@ -16,9 +16,7 @@ KIND = "backup-controller"
 FINAL = frozenset({"Completed", "Error", "Unknown", "Deleting"})
 
 
-def create(
-    world: World, volume: Volume, snapshot: str, labels: dict[str, str], mode: str, *, cause: str
-) -> Backup:
+def create(world: World, volume: Volume, snapshot: str, labels: dict[str, str], mode: str, *, cause: str) -> Backup:
     """A client made the resource."""
     backup = Backup(
         f"backup-{world.hex(16)}", volume.name, volume.spec["backupTargetName"], snapshot, labels, mode,
@@ -28,9 +26,7 @@ def create(
     backup.volume_size, backup.snapshot_created = volume.size, cr.creation_time
     volume.backups = dict(sorted({**volume.backups, backup.name: backup}.items()))
     world.targets[backup.target].add(backup)
-    world.ledger.add(
-        "backup-asked", volume.name, backup=backup.name, snapshot=snapshot, labels=labels, by=cause
-    )
+    world.ledger.add("backup-asked", volume.name, backup=backup.name, snapshot=snapshot, labels=labels, by=cause)
     world.changed("backups")
     world.touch(volume)
     return backup
@@ -95,9 +91,7 @@ def _start(world: World, volume: Volume, backup: Backup) -> None:
     world.soon(delay + t.backup_first_look, look)
 
 
-def _look(
-    world: World, volume: Volume, backup: Backup, epoch: int, fault: backupfaults.BackupFault | None
-) -> None:
+def _look(world: World, volume: Volume, backup: Backup, epoch: int, fault: backupfaults.BackupFault | None) -> None:
     if backup.deleting or backup.state in FINAL:
         return
     if not volume.engine_running or volume.engine_epoch != epoch:
@@ -110,9 +104,7 @@ def _look(
     backup.looks += 1
     elapsed = world.elapsed() - (backup.started or 0.0)
     done = elapsed + 1e-6 >= backup.duration
-    progress = (
-        100 if done else max(0, min(95, int(190 * (elapsed - world.timing.backup_look) / backup.duration)))
-    )
+    progress = 100 if done else max(0, min(95, int(190 * (elapsed - world.timing.backup_look) / backup.duration)))
     verdict = backupfaults.judge(fault, backup, progress, done=done)
     if verdict.error:
         backup.shown_snapshot, backup.progress = backup.snapshot, verdict.progress
@@ -169,9 +161,7 @@ def _fail(world: World, volume: Volume, backup: Backup, doing: str, code: str, r
         backup.error = reason
     words = f"Snapshot {backup.snapshot} backup {backup.name} label {go_map(stored_labels(volume, backup))}"
     world.event("backup", "Volume", volume.name, "Error", f"{words}: {backup.error}", warning=True)
-    world.ledger.add(
-        "backup-error", volume.name, backup=backup.name, snapshot=backup.snapshot, error=backup.error
-    )
+    world.ledger.add("backup-error", volume.name, backup=backup.name, snapshot=backup.snapshot, error=backup.error)
     _release(world, volume, backup)
     world.changed("backups")
     world.touch(volume)
@@ -222,9 +212,7 @@ def kubernetes_label(volume: Volume) -> str:
     """The volume's Kubernetes status as the JSON that Longhorn puts into a label."""
     k = volume.kubernetes
     work = ",".join(
-        "{"
-        + ",".join(f'"{key}":"{w[key]}"' for key in ("podName", "podStatus", "workloadName", "workloadType"))
-        + "}"
+        "{" + ",".join(f'"{key}":"{w[key]}"' for key in ("podName", "podStatus", "workloadName", "workloadType")) + "}"
         for w in k.workloads or []
     )
     return (

@@ -61,9 +61,7 @@ class Cluster:
         for node in world.nodes.values():
             world.event("node", "Node", node.name, "Ready", f"Node {node.name} is ready")
             world.event("node", "Node", node.name, "Schedulable", "")
-            disk = (
-                f"Disk default-disk-{node.name.replace('-', '')}(/var/lib/longhorn/) on node {node.name} is"
-            )
+            disk = f"Disk default-disk-{node.name.replace('-', '')}(/var/lib/longhorn/) on node {node.name} is"
             world.event("node", "Node", node.name, "Ready", f"{disk} ready")
             world.event("node", "Node", node.name, "Schedulable", f"{disk} schedulable")
 

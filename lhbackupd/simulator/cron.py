@@ -32,11 +32,7 @@ class Cron:
 
     def fits(self, moment: datetime) -> bool:
         """Whether the minute of `moment` is one of these."""
-        if (
-            moment.minute not in self.minutes
-            or moment.hour not in self.hours
-            or moment.month not in self.months
-        ):
+        if moment.minute not in self.minutes or moment.hour not in self.hours or moment.month not in self.months:
             return False
         by_day, by_weekday = moment.day in self.days, moment.isoweekday() % 7 in self.weekdays
         if self.any_day or self.any_weekday:

@@ -70,13 +70,9 @@ def _field(struct: Struct, name: str, kind: str, value: Any) -> Any:
         return ZERO[kind]
     found = kind_of(value)
     if found not in FITS[kind]:
-        raise Refusal(
-            f"json: cannot unmarshal {found} into Go struct field {struct.name}.{name} of type {kind}"
-        )
+        raise Refusal(f"json: cannot unmarshal {found} into Go struct field {struct.name}.{name} of type {kind}")
     if kind in {"int", "int64"} and not isinstance(value, int):
-        raise Refusal(
-            f"json: cannot unmarshal number {value} into Go struct field {struct.name}.{name} of type {kind}"
-        )
+        raise Refusal(f"json: cannot unmarshal number {value} into Go struct field {struct.name}.{name} of type {kind}")
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     for item in inner:
         if not isinstance(item, str):

@@ -43,8 +43,7 @@ def members(world: World, job: RecurringJob) -> list[Volume]:
     return [
         volume
         for volume in world.volumes.values()
-        if (job.name, False) in volume.recurring
-        or any((group, True) in volume.recurring for group in job.groups)
+        if (job.name, False) in volume.recurring or any((group, True) in volume.recurring for group in job.groups)
     ]
 
 

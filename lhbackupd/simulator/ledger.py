@@ -65,7 +65,7 @@ class Ledger:
         """Entries after the given one."""
         return self.entries[max(0, seq) :]
 
-    def _account(self, account: Account, kind: str, at: float, facts: dict[str, Any]) -> None:  # noqa: C901 -- one case per kind
+    def _account(self, account: Account, kind: str, at: float, facts: dict[str, Any]) -> None:
         match kind:
             case "attaching" if account.busy_since is None:
                 account.busy_since = at

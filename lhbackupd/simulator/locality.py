@@ -13,9 +13,7 @@ LOCAL = frozenset({"best-effort", "strict-local"})
 
 def candidates(world: World) -> list[Node]:
     """Nodes on which a new replica may be placed, the emptiest first."""
-    nodes = [
-        n for n in world.nodes.values() if n.ready and n.allow_scheduling and not n.cordoned and not n.gone
-    ]
+    nodes = [n for n in world.nodes.values() if n.ready and n.allow_scheduling and not n.cordoned and not n.gone]
     return sorted(nodes, key=lambda node: (world.load.get(node.name, 0), world.rng.random()))
 
 

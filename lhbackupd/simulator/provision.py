@@ -31,9 +31,7 @@ LOCALITIES = ("disabled", "best-effort", "strict-local")
 def check_name(kind: str, name: str) -> None:
     """Kubernetes' rule for names."""
     if not NAME.fullmatch(name):
-        raise Refusal(
-            f'{kind}.longhorn.io "{name}" is invalid: metadata.name: Invalid value: "{name}": {NAME_WORDS}'
-        )
+        raise Refusal(f'{kind}.longhorn.io "{name}" is invalid: metadata.name: Invalid value: "{name}": {NAME_WORDS}')
 
 
 def parse_size(text: str) -> int:
@@ -45,9 +43,7 @@ def parse_size(text: str) -> int:
             "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
         )
     number = (
-        float(match[1]) * SUFFIX.get(match[2] or "", 1)
-        if "." in match[1]
-        else int(match[1]) * SUFFIX[match[2] or ""]
+        float(match[1]) * SUFFIX.get(match[2] or "", 1) if "." in match[1] else int(match[1]) * SUFFIX[match[2] or ""]
     )
     return -(-int(number) // UNIT) * UNIT
 
@@ -123,15 +119,11 @@ def place(world: World, volume: Volume) -> None:
             locality.place(world, volume, replica, node.name)
     if not room:
         words = "precheck new replica failed: incompatible volume size"
-        volume.conditions["Scheduled"] = condition(
-            world, "Scheduled", "False", "ReplicaSchedulingFailure", words
-        )
+        volume.conditions["Scheduled"] = condition(world, "Scheduled", "False", "ReplicaSchedulingFailure", words)
         volume.replicas, volume.robustness = [], "faulted"
     elif len(room) < volume.number_of_replicas and volume.data_locality not in locality.LOCAL:
         words = "precheck new replica failed: insufficient storage"
-        volume.conditions["Scheduled"] = condition(
-            world, "Scheduled", "False", "ReplicaSchedulingFailure", words
-        )
+        volume.conditions["Scheduled"] = condition(world, "Scheduled", "False", "ReplicaSchedulingFailure", words)
     world.touch(volume)
 
 

@@ -30,9 +30,7 @@ def begin(world: World, volume: Volume, backup_name: str) -> None:
     def hold() -> None:
         volume.spec["restoreRequired"] = True
         volume.spec["restoreInitiated"] = True
-        ticket = Ticket(
-            f"{KIND}-{volume.name}", KIND, volume.owner, {"disableFrontend": "true"}, world.elapsed()
-        )
+        ticket = Ticket(f"{KIND}-{volume.name}", KIND, volume.owner, {"disableFrontend": "true"}, world.elapsed())
         attachment.add(world, volume, ticket, by=KIND)
 
     world.soon(world.timing.create / 2, hold)

@@ -112,9 +112,7 @@ class Front:
         raw = await request.body()
         self.cluster.advance()
         query = dict(request.query_params)
-        answer = side.dispatch(
-            self.cluster.world, self.faults, request.method, unquote(request.url.path), query, raw
-        )
+        answer = side.dispatch(self.cluster.world, self.faults, request.method, unquote(request.url.path), query, raw)
         return self.respond(answer, base_of(request))
 
 
@@ -125,7 +123,7 @@ class Severed(Response):
         super().__init__()
         self._whole, self._part = whole, part
 
-    async def __call__(  # type: ignore[explicit-override]  # typing.override is 3.12
+    async def __call__(
         self,
         scope: Scope,
         receive: Receive,  # noqa: ARG002
@@ -175,7 +173,7 @@ class _Server(uvicorn.Server):
     """Leaves signals to whoever runs the loop."""
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[explicit-override]  # see above
+    def capture_signals(self) -> Iterator[None]:
         yield
 
 
@@ -187,6 +185,10 @@ def listen(host: str, port: int, managers: int) -> list[socket.socket]:
         for number in range(2, managers + 1):
             with contextlib.suppress(OSError):
                 found.append(socket.create_server((f"127.0.0.{number}", first.getsockname()[1])))
+    for each in found:
+        # accepted connections inherit it; asyncio sets it only where the socket's protocol is named. An answer of two
+        # segments would wait 40 ms for the client's delayed acknowledgement of the first; Go's server does not wait
+        each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return found
 
 

@@ -25,8 +25,7 @@ def put(world: World, name: str, value: str) -> None:
         check(name, value)
     except Refusal as refusal:
         where = (
-            f"failed to validate setting {name} with invalid value {value}: value {value} of "
-            f"settings {name} is invalid"
+            f"failed to validate setting {name} with invalid value {value}: value {value} of settings {name} is invalid"
         )
         raise Refusal(f"{where}: {refusal.message}") from None
     world.settings[name] = value

@@ -47,9 +47,7 @@ def target(world: World, name: str, body: Body) -> Any:
         world.targets[name] = found
     found.url = str(body.get("url", found.url))
     if "available" in body:
-        targets.set_available(
-            world, found, available=bool(body["available"]), message=str(body.get("message", ""))
-        )
+        targets.set_available(world, found, available=bool(body["available"]), message=str(body.get("message", "")))
     return {"name": name, "available": found.available, "url": found.url}
 
 

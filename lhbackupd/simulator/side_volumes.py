@@ -150,14 +150,7 @@ def faults(world: World, name: str, body: Body) -> Any:
             case "tooManySnapshots":
                 status = "True" if value else "False"
                 volume.conditions["TooManySnapshots"] = Condition("TooManySnapshots", status, world.now())
-            case (
-                "standby"
-                | "restoreRequired"
-                | "restoreInitiated"
-                | "migratable"
-                | "snapshotMaxCount"
-                | "encrypted"
-            ):
+            case "standby" | "restoreRequired" | "restoreInitiated" | "migratable" | "snapshotMaxCount" | "encrypted":
                 volume.spec[key] = value
             case _ if value is None:
                 volume.forced.pop(key, None)

@@ -32,9 +32,7 @@ def create(world: World, volume: Volume, name: str, labels: dict[str, str]) -> S
 def take(world: World, volume: Volume, name: str, labels: dict[str, str], *, by: str) -> Layer:
     """The engine takes a snapshot now."""
     layer = volume.chain.take(name, labels, world.now())
-    world.ledger.add(
-        "snapshot-created", volume.name, snapshot=name, bytes=size(layer.data), by=by, labels=labels
-    )
+    world.ledger.add("snapshot-created", volume.name, snapshot=name, bytes=size(layer.data), by=by, labels=labels)
     world.touch(volume)
     return layer
 
@@ -78,8 +76,7 @@ def _delete(world: World, volume: Volume, cr: SnapshotCR) -> None:
     if not volume.engine_running:
         engine = f"{volume.name}-e-0"
         message = (
-            f"snapshot deletion delayed: volume engine {engine} is upgrading from image  to "
-            f"{volume.spec['image']}"
+            f"snapshot deletion delayed: volume engine {engine} is upgrading from image  to {volume.spec['image']}"
         )
         if cr.error != message:
             cr.error = message

@@ -177,10 +177,7 @@ class Streams:
         here = f"{base}{stream.path}"
         if stream.kind == "volumes":
             body = self._cache.volumes(base)
-            return (
-                body.replace(f'"self":"{base}/v1/volumes"}}'.encode(), f'"self":"{here}"}}'.encode(), 1)
-                + b"\n"
-            )
+            return body.replace(f'"self":"{base}/v1/volumes"}}'.encode(), f'"self":"{here}"}}'.encode(), 1) + b"\n"
         kind, data = LISTS[stream.kind]
         return self._encoder.encode(wire.collection(here, kind, data(world, base))) + b"\n"
 

@@ -47,9 +47,7 @@ def backup_volumes(world: World) -> dict[str, BackupVolume]:
         for backup in target.backups.values():
             name = backup_volume_name(backup.volume, target.name)
             found.setdefault(name, BackupVolume(name, backup.volume, target.name, [])).backups.append(backup)
-    return {
-        name: found[name] for name in sorted(found) if any(stored(backup) for backup in found[name].backups)
-    }
+    return {name: found[name] for name in sorted(found) if any(stored(backup) for backup in found[name].backups)}
 
 
 def facts(world: World, bv: BackupVolume) -> dict[str, Any]:

@@ -68,9 +68,7 @@ def _volume(world: World, name: str) -> dict[str, Any]:
         "exists": volume is not None,
         "state": volume.state if volume else "",
         "attach_cycles": account.attached,
-        "attached_seconds": round(
-            account.attached_seconds + (at - open_since if open_since is not None else 0.0), 3
-        ),
+        "attached_seconds": round(account.attached_seconds + (at - open_since if open_since is not None else 0.0), 3),
         "busy_seconds": round(
             account.busy_seconds + (at - busy if (busy := account.busy_since) is not None else 0.0), 3
         ),

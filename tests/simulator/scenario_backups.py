@@ -34,9 +34,7 @@ async def snapshots(r: Replay) -> None:
     await r.play("221-volume-right-after-write")
     await r.play("222-snapshotCRList-after-write")
     r.pass_time(5)
-    await r.play(
-        "223-volume-actualSize-updated", also=lambda v: v["controllers"][0]["actualSize"] == str(7 * MIB)
-    )
+    await r.play("223-volume-actualSize-updated", also=lambda v: v["controllers"][0]["actualSize"] == str(7 * MIB))
     await r.play("224-snapshotCreate-after-write", also=lambda s: s["size"] == str(7 * MIB))
     await r.play("225-snapshotList-head-empty-again")
     r.pass_time(5.1)
@@ -110,9 +108,7 @@ async def deletions(r: Replay) -> None:
     await r.play("289-snapshotCRDelete")
     await r.play("290-snapshotCRList-deleting")
     r.pass_time(5.2)
-    await r.play(
-        "291-snapshotCRList-deleted", also=lambda s: "shotcr-1" not in [cr["name"] for cr in s["data"]]
-    )
+    await r.play("291-snapshotCRList-deleted", also=lambda s: "shotcr-1" not in [cr["name"] for cr in s["data"]])
     await r.play("292-snapshotCRDelete-missing")
     await r.play("293-snapshotCRDelete-newest")
     r.pass_time(5.2)

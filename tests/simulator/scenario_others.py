@@ -324,13 +324,9 @@ async def real_engine(r: Replay) -> None:
     await r.sim(f"volumes/{b}/write", bytes=20 * MIB)
     await r.play("120-snapshotList-after-20MiB", folder=f)
     await r.sim(f"volumes/{b}/write", bytes=20 * MIB)
-    await r.play(
-        "121-snapshotList-after-rewrite", folder=f, also=lambda s: s["data"][0]["size"] == str(20 * MIB)
-    )
+    await r.play("121-snapshotList-after-rewrite", folder=f, also=lambda s: s["data"][0]["size"] == str(20 * MIB))
     await r.sim(f"volumes/{b}/write", bytes=100, offset=20 * MIB)
-    await r.play(
-        "122-snapshotList-after-4k", folder=f, also=lambda s: s["data"][0]["size"] == str(20 * MIB + 4096)
-    )
+    await r.play("122-snapshotList-after-4k", folder=f, also=lambda s: s["data"][0]["size"] == str(20 * MIB + 4096))
     await r.act(b, "detach", attachmentID="fe")
     r.pass_time(3)
     await r.attach(b, "node-1", "bk-1", wait=8)

@@ -52,9 +52,7 @@ def differences(want: Any, got: Any, *, loose: frozenset[str] = frozenset(), pat
     if isinstance(want, list) and isinstance(got, list):
         return _lists(want, got, loose, path)
     if type(want) is not type(got):
-        return [
-            f"{path}: {type(want).__name__} {str(want)[:80]!r} became {type(got).__name__} {str(got)[:80]!r}"
-        ]
+        return [f"{path}: {type(want).__name__} {str(want)[:80]!r} became {type(got).__name__} {str(got)[:80]!r}"]
     if leaf == "message" and kind_of_message(str(want)) != kind_of_message(str(got)):
         return [f"{path}: message {want!r} became {got!r}"]
     if leaf in EXACT and want != got:
@@ -62,9 +60,7 @@ def differences(want: Any, got: Any, *, loose: frozenset[str] = frozenset(), pat
     return []
 
 
-def _objects(
-    want: dict[str, Any], got: dict[str, Any], loose: frozenset[str], path: str, leaf: str
-) -> list[str]:
+def _objects(want: dict[str, Any], got: dict[str, Any], loose: frozenset[str], path: str, leaf: str) -> list[str]:
     if leaf in MAPS:
         if bool(want) != bool(got) and leaf not in {"labels", "scheduledReplica"}:
             return [f"{path}: {list(want)} became {list(got)}"]
@@ -81,9 +77,7 @@ def _objects(
     if (set(want) ^ set(got)) - loose:
         return [f"{path}: lacks {sorted(set(want) - set(got))}, has also {sorted(set(got) - set(want))}"]
     return [
-        d
-        for key in set(want) & set(got)
-        for d in differences(want[key], got[key], loose=loose, path=f"{path}.{key}")
+        d for key in set(want) & set(got) for d in differences(want[key], got[key], loose=loose, path=f"{path}.{key}")
     ]
 
 

@@ -26,9 +26,7 @@ def recording(name: str) -> dict[str, Any]:
 
 
 def stems() -> list[str]:
-    return sorted(
-        path.stem for path in (RECORDINGS / "exchanges").glob("7*.json") if path.stem != "701-ws-unknown"
-    )
+    return sorted(path.stem for path in (RECORDINGS / "exchanges").glob("7*.json") if path.stem != "701-ws-unknown")
 
 
 @asynccontextmanager
@@ -173,7 +171,5 @@ async def test_each_event_wakes_one_connection_only() -> None:
         ("/v1/ws/soon/volumes", None),
     ],
 )
-def test_a_period_is_a_go_duration_of_at_most_fifteen_seconds(
-    path: str, expected: tuple[str, float] | None
-) -> None:
+def test_a_period_is_a_go_duration_of_at_most_fifteen_seconds(path: str, expected: tuple[str, float] | None) -> None:
     assert parse_path(path) == expected

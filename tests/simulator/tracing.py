@@ -34,9 +34,7 @@ def view(volume: dict[str, Any]) -> dict[str, Any]:
 
 def ticket_name(name: str) -> str:
     """A ticket's id without what is random in it."""
-    return re.sub(
-        r"^(backup-controller-backup|snapshot-controller|volume-restore-controller|csi)-.+$", r"\1-*", name
-    )
+    return re.sub(r"^(backup-controller-backup|snapshot-controller|volume-restore-controller|csi)-.+$", r"\1-*", name)
 
 
 def aspects(v: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What lhbackupd costs, beside what it is compared to: `python -m benchmarks [--smoke] [--json]`."""

@@ -1,0 +1,80 @@
+"""Many volumes: what listing and scheduling them costs the process, while some are backed up.
+
+All volumes are listed with every poll and have a schedule each; some are due every minute besides. Measured in the
+daemon's own process (`benchmarks.monitored`), from its first breath to its last, the start and the stop included.
+"""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.row import Kind, Row
+from benchmarks.stage import BenchmarkError, Stage, stage
+
+#: the longest that the event loop may be kept from its other work, in milliseconds
+STALL = 50.0
+#: the most memory that the process may ever use, in bytes
+RSS = 150 * 1000 * 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much is measured."""
+
+    volumes: int
+    due: int
+    #: seconds of the clock
+    seconds: float
+    speed: float = 1.0
+
+
+FULL = Size(volumes=1000, due=40, seconds=150.0)
+SMOKE = Size(volumes=200, due=8, seconds=80.0, speed=10.0)
+_NODES = 10
+
+
+async def measure(size: Size) -> list[Row]:
+    """Row 6: stalls of the loop and memory of the process."""
+    async with stage(nodes=_NODES, speed=size.speed) as made:
+        await made.volumes("pvc-idle-", size.volumes - size.due, replicas=3)
+        await made.volumes("pvc-due-", size.due, replicas=3)
+        config = made.configure({"due": "pvc-due-*", "all": "pvc-*"}, cluster=_NODES, cron="* * * * *")
+        async with made.daemon(config, module="benchmarks.monitored", words=()):
+            await asyncio.sleep(size.seconds / size.speed)
+        backups = sum(entry["kind"] == "backup-completed" for entry in await made.ledger.read())
+        figures = _figures(made)
+    if backups < size.due:
+        raise BenchmarkError(f"only {backups} backups were completed, and {size.due} were due")
+    return _rows(figures, size, backups)
+
+
+def _figures(made: Stage) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((made.folder / "daemon.log").read_text().splitlines()[-1])
+    return found
+
+
+def _rows(figures: dict[str, Any], size: Size, backups: int) -> list[Row]:
+    what = f"{size.volumes} volumes polled every 15 s, {size.due} of them due every minute"
+    busy = figures["cpu_seconds"] / figures["seconds"]
+    stall = Row(
+        name="stall-max",
+        what=f"{what}: longest stall of the loop",
+        unit="ms",
+        value=figures["max_ms"],
+        bound=STALL,
+        kind=Kind.ABSOLUTE,
+        speed=size.speed,
+        count=figures["ticks"],
+        note=f"p99 {figures['p99_ms']} ms; {backups} backups; {busy:.1%} of a core",
+    )
+    memory = Row(
+        name="rss-peak",
+        what="  peak memory (RSS)",
+        unit="MB",
+        value=round(figures["peak_rss"] / 1e6, 1),
+        bound=RSS / 1e6,
+        kind=Kind.ABSOLUTE,
+        speed=size.speed,
+    )
+    return [stall, memory]

@@ -1,0 +1,119 @@
+"""The engine, put together from a configuration: journal, scheduler, inventory and keeper around one Longhorn."""
+
+import asyncio
+import fcntl
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from lhbackupd.clock import Clock
+from lhbackupd.config import Config
+from lhbackupd.core.model import Origin
+from lhbackupd.engine.events import Polled, Tell
+from lhbackupd.engine.intake import Offload
+from lhbackupd.engine.inventory import Inventory, Picture
+from lhbackupd.engine.journal import Journal
+from lhbackupd.engine.keeper import Keeper, Rules
+from lhbackupd.engine.scheduler import Scheduler
+from lhbackupd.longhorn.client import Exchange, Longhorn
+from lhbackupd.longhorn.gateway import Gateway
+
+T = TypeVar("T")
+
+
+class AlreadyRunning(Exception):  # noqa: N818 -- says what is the case
+    """Another lhbackupd uses the same journal."""
+
+
+class Worker:
+    """One thread for all that blocks: journal and job store are only ever touched from here, in order."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+
+    async def __call__(self, function: Callable[..., T], /, *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, partial(function, *arguments))
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+
+def lock_state(url: str, stack: ExitStack) -> None:
+    """Keep a second daemon on this host away from the journal; raises AlreadyRunning."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return
+    lock = stack.enter_context(Path(f"{parsed.database}.lock").open("a"))  # noqa: SIM115 -- held until the end
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise AlreadyRunning(f"another lhbackupd uses the journal {parsed.database}; stop it first") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """The parts that move, put together."""
+
+    journal: Journal
+    scheduler: Scheduler
+    inventory: Inventory
+    keeper: Keeper
+    longhorn: Longhorn
+    origin: Origin
+
+
+def rules_of(config: Config) -> Rules:
+    """What of a configuration can be changed by a reload."""
+    return Rules(policies={p.name: p for p in config.policies}, limits=config.limits, retry=config.retry)
+
+
+def connect(config: Config, *, clock: Clock, observe: Callable[[Exchange], None] | None = None) -> Longhorn:
+    """A client for the configured Longhorn. Raises ValueError and OSError for what cannot be used."""
+    section = config.longhorn
+    return Longhorn(
+        url=section.url,
+        timeout=max(1.0, section.timeout.total_seconds() / clock.speed),
+        token_file=section.token_file,
+        username=section.username or "",
+        password_file=section.password_file,
+        ca_file=section.ca_file,
+        client_cert=section.client_cert,
+        client_key=section.client_key,
+        observe=observe,
+    )
+
+
+async def assemble(config: Config, *, clock: Clock, longhorn: Longhorn, offload: Offload, tell: Tell) -> Engine:
+    """Open the journal and build the engine on it. Raises JournalError where the journal cannot be used."""
+    journal = Journal(url=config.state.url)
+    await offload(journal.open)
+    scheduler = Scheduler(engine=journal.engine, now=clock.now)
+    await offload(scheduler.start)
+    origin = Origin(instance=config.instance, journal=journal.origin)
+    keeper: Keeper
+
+    def polled(before: Picture, after: Picture) -> None:
+        tell(Polled(before, after))
+        keeper.wake()
+
+    inventory = Inventory(longhorn=longhorn, clock=clock, period=config.longhorn.poll.total_seconds(), told=polled)
+    keeper = Keeper(
+        rules=rules_of(config),
+        origin=origin,
+        clock=clock,
+        journal=journal,
+        scheduler=scheduler,
+        inventory=inventory,
+        gateway=Gateway(longhorn=longhorn, origin=origin),
+        offload=offload,
+        tell=tell,
+    )
+    return Engine(
+        journal=journal, scheduler=scheduler, inventory=inventory, keeper=keeper, longhorn=longhorn, origin=origin
+    )

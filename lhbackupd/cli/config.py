@@ -1,0 +1,35 @@
+"""`lhbackupd config check|show|example`."""
+
+from pathlib import Path
+
+import click
+
+from lhbackupd.cli.options import USAGE, config_option, die, read_config
+from lhbackupd.config import check, example, show
+
+
+@click.group("config")
+def group() -> None:
+    """Check, show or begin a configuration."""
+
+
+@group.command("check")
+@config_option
+def check_command(config_path: Path) -> None:
+    """Say what is wrong with a configuration, one line per fault; exit code 2 if anything is."""
+    if faults := check(config_path):
+        die(faults, USAGE)
+    click.echo(f"{config_path}: no faults")
+
+
+@group.command("show")
+@config_option
+def show_command(config_path: Path) -> None:
+    """Print the configuration in force, and where each value comes from."""
+    click.echo(show(read_config(config_path)), nl=False)
+
+
+@group.command("example")
+def example_command() -> None:
+    """Print an example with every key, its unit, default and reason."""
+    click.echo(example(), nl=False)

@@ -1,0 +1,45 @@
+"""The `lhbackupd` command and its subcommands."""
+
+import importlib
+from typing import Any
+
+import click
+from typing_extensions import override
+
+from lhbackupd import __version__
+
+#: subcommand to the module and name that hold it; imported when asked for, so that `--help` is quick
+_COMMANDS = {
+    "run": "lhbackupd.cli.run:command",
+    "demo": "lhbackupd.cli.demo:command",
+    "simulate": "lhbackupd.cli.simulate:command",
+    "status": "lhbackupd.cli.status:command",
+    "history": "lhbackupd.cli.history:command",
+    "config": "lhbackupd.cli.config:group",
+}
+
+
+class _Lazy(click.Group):
+    @override
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lhbackupd")
+def main(**_: Any) -> None:
+    r"""Scheduled backups of Longhorn volumes, detached ones included.
+
+    \b
+    lhbackupd demo                 see it work on a simulated cluster, in half a minute
+    lhbackupd config example       begin a configuration
+    lhbackupd run --config FILE    run the daemon
+    """

@@ -1,0 +1,67 @@
+"""What the commands share: their options, and how a fault of the user's ends one.
+
+Exit codes: 0 fine, 1 something is unprotected or failed, 2 usage or configuration, 3 not reachable.
+"""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from typing_extensions import override
+
+from lhbackupd.clock import Clock
+from lhbackupd.config import Config, ConfigFault, load
+
+FAILED, USAGE, UNREACHABLE = 1, 2, 3
+
+DEFAULT_CONFIG = Path("/etc/lhbackupd/config.toml")
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_CONFIG,
+    show_default=True,
+    metavar="FILE",
+    help="The configuration.",
+)
+
+
+class _ClockType(click.ParamType[Clock]):
+    name = "SPEED[@EPOCH]"
+
+    @override
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Clock:
+        if isinstance(value, Clock):
+            return value
+        try:
+            return Clock.parse(value)
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+
+
+clock_option = click.option(
+    "--clock",
+    type=_ClockType(),
+    default="1",
+    metavar="SPEED[@EPOCH]",
+    help="Let time run faster, for rehearsals against `lhbackupd simulate`: 60@1767225600 means 60 times as fast, "
+    "from that second since 1970 on. Give both the same.",
+)
+
+
+def die(lines: Iterable[str], code: int) -> NoReturn:
+    """End the command with lines on standard error and an exit code."""
+    for line in lines:
+        click.echo(line, err=True)
+    sys.exit(code)
+
+
+def read_config(path: Path) -> Config:
+    """The configuration, or the end of the command with one line per fault."""
+    try:
+        return load(path)
+    except ConfigFault as error:
+        die((str(fault) for fault in error.faults), USAGE)

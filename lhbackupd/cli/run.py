@@ -1,0 +1,53 @@
+"""`lhbackupd run`: the daemon."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from lhbackupd.cli.options import FAILED, clock_option, config_option, die, read_config
+from lhbackupd.clock import Clock
+from lhbackupd.config import load
+
+
+@click.command("run")
+@config_option
+@clock_option
+def command(config_path: Path, clock: Clock) -> None:
+    """Run the daemon in the foreground, until SIGTERM; SIGHUP reloads the policies."""
+    import uvloop
+
+    from lhbackupd.assembly import AlreadyRunning
+    from lhbackupd.daemon import Daemon
+    from lhbackupd.engine.journal import JournalError
+    from lhbackupd.surface.logs import configure
+    from lhbackupd.surface.server import ListenError
+
+    config = read_config(config_path)
+    configure(form=config.log.format, level=config.log.level, stream=sys.stdout, now=clock.now)
+    #: what a person can mend, said in one line each
+    users = (JournalError, AlreadyRunning, ListenError, ValueError, OSError)
+    try:
+        daemon = Daemon(config=config, clock=clock, reread=lambda: load(config_path))
+        code = uvloop.run(daemon.run())
+    except (*users, ExceptionGroup) as error:
+        faults, defect = _split(error, users)
+        if defect is not None:
+            raise
+        die([f"lhbackupd cannot start: {fault}" for fault in faults], FAILED)
+    sys.exit(code)
+
+
+def _split(error: Exception, expected: tuple[type[Exception], ...]) -> tuple[list[BaseException], Exception | None]:
+    """The expected errors in what was raised, tasks' groups taken apart, and what else is in it."""
+    found, rest = ExceptionGroup("", [error]).split(expected)
+    return list(_leaves(found)) if found else [], rest
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error

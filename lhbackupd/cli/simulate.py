@@ -1,0 +1,30 @@
+"""`lhbackupd simulate`: a simulated Longhorn on loopback."""
+
+import asyncio
+
+import click
+
+from lhbackupd.cli.options import clock_option
+from lhbackupd.clock import Clock
+
+
+@click.command("simulate")
+@click.option("--port", type=click.IntRange(0, 65535), default=9500, show_default=True, help="0 picks a free one.")
+@click.option("--nodes", type=click.IntRange(1, 100), default=3, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds give equal ids.")
+@clock_option
+def command(port: int, nodes: int, seed: int, clock: Clock) -> None:
+    """Serve a simulated Longhorn on 127.0.0.1 until interrupted.
+
+    Its REST API is Longhorn's, under /v1; writes, pods and faults are made under /sim (see docs/simulator.md).
+    """
+    from lhbackupd.simulator.cluster import Cluster
+    from lhbackupd.simulator.server import serve
+
+    def ready(actual: int) -> None:
+        click.echo(f"simulated Longhorn at http://127.0.0.1:{actual}", err=False)
+
+    try:
+        asyncio.run(serve(Cluster(clock, nodes=nodes, seed=seed), port=port, ready=ready))
+    except KeyboardInterrupt:
+        return

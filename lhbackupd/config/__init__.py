@@ -1,0 +1,25 @@
+"""The only reader of TOML and environment.
+
+`load` gives a frozen `Config` in the core's values, or raises `ConfigFault` with all faults at once, one line each.
+Read on: `schema` (every key), `values` (what single values may be), `layer` (file and environment), `loading`.
+"""
+
+from lhbackupd.config.fault import ConfigFault, Fault
+from lhbackupd.config.loading import Config, check, load
+from lhbackupd.config.printing import example, show
+from lhbackupd.config.schema import Control, Http, Log, Longhorn, State
+
+__all__ = [
+    "Config",
+    "ConfigFault",
+    "Control",
+    "Fault",
+    "Http",
+    "Log",
+    "Longhorn",
+    "State",
+    "check",
+    "example",
+    "load",
+    "show",
+]

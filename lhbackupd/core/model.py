@@ -1,0 +1,213 @@
+"""Policies and runs: what is wanted, and one attempt to give it to one volume.
+
+A run is one attempt to back up one volume for one due time of one policy. It is a frozen value; every change to it is
+made by `machine.decide` and written down before it is acted on. An attempt that failed and may be tried again ends,
+and a successor with the next attempt number is queued in the same moment.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """Where a run stands. A run only ever moves down this list; it may leave some out."""
+
+    QUEUED = "queued"
+    ATTACHING = "attaching"
+    INSPECTING = "inspecting"
+    SNAPSHOTTING = "snapshotting"
+    BACKING_UP = "backing-up"
+    DETACHING = "detaching"
+    FINISHED = "finished"
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    #: Longhorn lists a completed backup of the snapshot
+    COMPLETED = "completed"
+    #: inspected: the newest backup of the policy holds all there is
+    UNCHANGED = "unchanged"
+    #: inspected: there is new data, but no more than the policy's `min_new_bytes`
+    BELOW_THRESHOLD = "below-threshold"
+    #: detached, and setting or policy do not allow to attach it
+    SUSPENDED = "suspended"
+    #: the volume is in a state in which it must not be attached
+    REFUSED = "refused"
+    #: the previous run of the same policy was still going
+    SKIPPED = "skipped"
+    #: given up for somebody who wanted the volume; queued again
+    YIELDED = "yielded"
+    #: stopped before its backup began (daemon stopping, volume changed hands); queued again
+    INTERRUPTED = "interrupted"
+    #: the volume, or its policy, is no more
+    GONE = "gone"
+    FAILED = "failed"
+
+
+#: outcomes after which the volume's data is in a backup, as of the time the run says
+PROTECTED = frozenset({Outcome.COMPLETED, Outcome.UNCHANGED})
+
+
+class Detached(StrEnum):
+    """What a policy does with a detached volume."""
+
+    FOLLOW_SETTING = "follow-setting"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """Which volumes a policy is for: keys AND, values within a key OR, values as globs; an empty key matches all."""
+
+    name: tuple[str, ...] = ()
+    namespace: tuple[str, ...] = ()
+    pvc: tuple[str, ...] = ()
+    group: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a phase may last without a move, in seconds on the monotonic clock."""
+
+    attach: float = 300.0
+    #: of reading snapshots and backups of the attached volume
+    inspect: float = 300.0
+    snapshot: float = 300.0
+    #: without a backup's progress
+    backup: float = 900.0
+    #: until our ticket is gone; after that it is said loudly, and tried for ever
+    detach: float = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """One `[[policy]]` of the configuration."""
+
+    name: str
+    #: five fields as in cron and in Longhorn: 0 and 7 are Sunday
+    cron: str
+    #: IANA name of the zone in which `cron` is meant
+    timezone: str = "UTC"
+    match: Match = field(default_factory=Match)
+    detached: Detached = Detached.FOLLOW_SETTING
+    #: how many seconds a workload waits at most for a volume that we hold (`on_workload`): 0 for "yield", None for
+    #: "finish", which lets it wait until the run is done
+    give_way_after: float | None = 300.0
+    #: new data up to this many bytes is not backed up, and said so
+    min_new_bytes: int = 0
+    #: also skip an attached volume whose head shows no new data, although its file system may hold dirty pages
+    skip_unchanged_attached: bool = False
+    #: whether volumes on the v2 data engine may be attached
+    allow_v2: bool = False
+    #: completed backups of this policy and origin that stay; None keeps all
+    keep_last: int | None = None
+    patience: Patience = field(default_factory=Patience)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How many runs may hold a volume, or back one up, at once."""
+
+    cluster: int = 4
+    per_node: int = 1
+    per_target: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Who we are, towards Longhorn."""
+
+    #: the configured name of this daemon
+    instance: str
+    #: random, made with the journal: a label on all we make, and part of every ticket's id
+    journal: str
+    #: how long a ticket is good for without being renewed
+    lease: timedelta = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One attempt to back up `volume` for `policy`, due at `due`. Times are aware and in UTC."""
+
+    #: unique and short; the names of ticket and snapshot come from it
+    id: str
+    policy: str
+    volume: str
+    due: datetime
+    attempt: int = 1
+    phase: Phase = Phase.QUEUED
+    #: known from DETACHING on
+    outcome: Outcome | None = None
+    #: the outcome, or what the run waits for, in words
+    reason: str = ""
+    #: whether another attempt may succeed
+    can_pass: bool = False
+    #: a run that was queued again starts no earlier
+    not_before: datetime | None = None
+    queued_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    #: when each phase was entered
+    entered: Mapping[str, datetime] = field(default_factory=dict)
+    #: where the volume is attached for this run, and counts against `per_node`
+    node: str = ""
+    target: str = ""
+    #: our ticket, "" for a volume that was attached before us
+    ticket: str = ""
+    #: the ticket that `ticket` has taken the place of, until it is withdrawn
+    former: str = ""
+    #: the volume could not be given back within the policy's patience: others may have the slot, and we go on trying
+    stuck: bool = False
+    #: the backup that runs is to be deleted, so that the volume gets free
+    drop_backup: bool = False
+    #: bytes that the newest backup of this policy does not hold, as inspected
+    new_bytes: int | None = None
+    #: the snapshot to back up; taken by us if `own_snapshot`
+    snapshot: str = ""
+    own_snapshot: bool = False
+    snapshot_created: datetime | None = None
+    #: backups of that snapshot that were there before we asked
+    known_backups: tuple[str, ...] = ()
+    #: when the backup was asked for; asking twice makes two
+    asked_at: datetime | None = None
+    backup: str = ""
+    #: highest percentage seen
+    progress: int = 0
+    #: up to when this volume's data is in a backup (snapshot time, or time of the look that found nothing new)
+    protected_until: datetime | None = None
+    #: the workload that waits, or has waited, for the volume: its pod as namespace/name, or what else is known of it
+    waiter: str = ""
+    #: since when it has been waiting; None while nobody does
+    waiting_since: datetime | None = None
+    #: seconds that workloads have waited for us, but for the wait that lasts
+    waited: float = 0.0
+
+    @property
+    def finished(self) -> bool:
+        return self.phase is Phase.FINISHED
+
+    @property
+    def mark(self) -> tuple[object, ...]:
+        """Changes when the run gets on; patience is measured since its last change."""
+        return (self.phase, self.backup, self.progress, self.asked_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Now:
+    """What a decision may know of time."""
+
+    wall: datetime
+    #: seconds on the monotonic clock since the run last got on (`Run.mark`)
+    idle: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """When a failed run is tried again, and until when."""
+
+    first: timedelta = timedelta(minutes=1)
+    longest: timedelta = timedelta(hours=1)

@@ -1,0 +1,58 @@
+"""What is known of one volume under one policy, after its last run: the word that outlives the history of runs."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from .model import PROTECTED, Outcome, Run
+
+#: outcomes of a run that has looked into the volume
+_INSPECTED = frozenset({Outcome.COMPLETED, Outcome.UNCHANGED, Outcome.BELOW_THRESHOLD})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protection:
+    """The state of a volume's protection by a policy. Times are aware and in UTC."""
+
+    policy: str
+    volume: str
+    last_run: str = ""
+    last_outcome: Outcome | None = None
+    last_reason: str = ""
+    last_at: datetime | None = None
+    #: when a backup was last completed
+    last_success: datetime | None = None
+    last_backup: str = ""
+    #: when the volume was last inspected, whatever came of it
+    last_check: datetime | None = None
+    #: up to when its data is in a backup: the time of its snapshot, or of the last look that found nothing new
+    protected_until: datetime | None = None
+    #: bytes that the last inspection found and no backup holds
+    unprotected_bytes: int = 0
+    #: failed runs since one did what its policy asks
+    failures: int = 0
+
+
+def after(known: Protection | None, run: Run) -> Protection:
+    """What is known once `run` has finished."""
+    state = known or Protection(policy=run.policy, volume=run.volume)
+    state = replace(
+        state,
+        last_run=run.id,
+        last_outcome=run.outcome,
+        last_reason=run.reason,
+        last_at=run.finished_at or state.last_at,
+    )
+    if run.outcome in _INSPECTED or run.new_bytes is not None:
+        state = replace(state, last_check=run.finished_at)
+    if run.outcome in PROTECTED:
+        until = run.protected_until or state.protected_until
+        state = replace(state, protected_until=until, unprotected_bytes=0, failures=0)
+    elif run.new_bytes is not None:
+        state = replace(state, unprotected_bytes=run.new_bytes)
+    if run.outcome is Outcome.COMPLETED:
+        state = replace(state, last_success=run.finished_at, last_backup=run.backup)
+    if run.outcome is Outcome.BELOW_THRESHOLD:
+        state = replace(state, failures=0)
+    if run.outcome is Outcome.FAILED:
+        state = replace(state, failures=state.failures + 1)
+    return state

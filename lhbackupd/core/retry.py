@@ -1,0 +1,37 @@
+"""Whether and when a run that ended is tried again.
+
+A run that gave way to somebody, or was stopped before its backup began, is queued again at once: nothing is lost. A
+failure that can pass is tried again for its volume alone, after waits that double up to an hour, until the policy's
+next due time takes over. Each attempt inspects anew.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from .model import Now, Outcome, Phase, Retry, Run
+from .naming import attempt_id
+
+#: time for a volume that changed hands to settle
+SETTLE = timedelta(seconds=10)
+
+
+def successor(run: Run, now: Now, retry: Retry, next_due: datetime | None) -> Run | None:
+    """The next attempt of a finished run, to be queued in the same moment; None where there is none."""
+    match run.outcome:
+        case Outcome.YIELDED | Outcome.INTERRUPTED:
+            start = now.wall + SETTLE
+        case Outcome.FAILED | Outcome.REFUSED if run.can_pass:
+            start = now.wall + min(retry.first * 2 ** min(run.attempt - 1, 16), retry.longest)
+            if next_due is not None and start >= next_due:
+                return None
+        case _:
+            return None
+    attempt = run.attempt + 1
+    fresh = Run(
+        id=attempt_id(run.id, attempt),
+        policy=run.policy,
+        volume=run.volume,
+        due=run.due,
+        queued_at=now.wall,
+    )
+    return replace(fresh, attempt=attempt, not_before=start, phase=Phase.QUEUED, reason=f"again after: {run.reason}")

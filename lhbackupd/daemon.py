@@ -1,0 +1,198 @@
+"""The process: builds everything the daemon consists of, starts it, and stops it in order.
+
+Read `Daemon.run` from top to bottom: that is what starts, and in which order it ends. Stopping does not abort a backup
+that runs in Longhorn: our ticket is given back where Longhorn's own holds the volume, and the next start carries on.
+"""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+
+from lhbackupd import __version__
+from lhbackupd.assembly import Engine, Worker, assemble, connect, lock_state, rules_of
+from lhbackupd.clock import Clock
+from lhbackupd.config import Config, ConfigFault
+from lhbackupd.core.model import Run
+from lhbackupd.core.protection import Protection
+from lhbackupd.engine.events import Event
+from lhbackupd.engine.keeper import Keeper
+from lhbackupd.engine.scheduler import Key
+from lhbackupd.surface import server, web
+from lhbackupd.surface.gauges import Gauges
+from lhbackupd.surface.health import Pulse, unready
+from lhbackupd.surface.logs import logger
+from lhbackupd.surface.metrics import Metrics
+from lhbackupd.surface.narrator import LogListener
+from lhbackupd.surface.report import Report
+from lhbackupd.surface.status import Recent, Sources, report
+from lhbackupd.surface.systemd import Systemd
+
+#: seconds of real time that volumes have to be given back at the end
+GRACE = 240.0
+#: seconds between two goes at dropping finished runs that are older than `state.history`
+_PRUNE_EVERY = 3600.0
+
+
+class Daemon:
+    """One daemon, for one configuration and clock. `reread` is called on SIGHUP and may raise ConfigFault."""
+
+    def __init__(self, *, config: Config, clock: Clock, reread: Callable[[], Config]) -> None:
+        self._config = config
+        self._clock = clock
+        self._reread = reread
+        self._systemd = Systemd()
+        self._registry = CollectorRegistry()
+        self._metrics = Metrics(registry=self._registry)
+        self._recent = Recent()
+        self._pulse = Pulse(clock=clock)
+        self._started = clock.now()
+        self._log = logger()
+        self._engine: Engine
+        self._narrator = LogListener(log=self._log, known=self._known)
+        #: what was wrong with the configuration at the last SIGHUP
+        self._faults: tuple[str, ...] = ()
+
+    async def run(self) -> int:
+        """Run until SIGTERM or SIGINT; returns the exit code: 1 if a volume may still be attached by us.
+
+        Raises JournalError, AlreadyRunning, ListenError, ValueError and OSError where the daemon cannot start.
+        """
+        stop, hup, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        for number, event in ((signal.SIGTERM, stop), (signal.SIGINT, stop), (signal.SIGHUP, hup)):
+            asyncio.get_running_loop().add_signal_handler(number, event.set)
+        worker = Worker()
+        with ExitStack() as stack:
+            lock_state(self._config.state.url, stack)
+            stack.callback(worker.close)
+            longhorn = connect(self._config, clock=self._clock, observe=self._metrics.observe)
+            self._engine = engine = await assemble(
+                self._config, clock=self._clock, longhorn=longhorn, offload=worker, tell=self._tell
+            )
+            self._recent.runs = await worker(engine.journal.history)
+            async with asyncio.TaskGroup() as tasks:
+                await self._listen(tasks, done)
+                keeping = tasks.create_task(engine.keeper.run(), name="keeper")
+                tasks.create_task(engine.inventory.run(stop), name="inventory")
+                tasks.create_task(self._reload(hup, done), name="reload")
+                tasks.create_task(self._prune(done), name="prune")
+                tasks.create_task(self._pulse.run(done), name="pulse")
+                tasks.create_task(
+                    self._systemd.watch(lambda: not unready(keeper=engine.keeper, clock=self._clock), done)
+                )
+                self._systemd.tell(READY="1")
+                await stop.wait()
+                self._systemd.tell(STOPPING="1")
+                engine.keeper.stop()
+                left = await _give_back(keeping, engine.keeper)
+                done.set()
+            await longhorn.aclose()
+            await worker(engine.journal.close)
+        return self._farewell(left)
+
+    def _known(self, key: Key) -> Protection | None:
+        return self._engine.keeper.protections.get(key)
+
+    def _tell(self, event: Event) -> None:
+        for listener in (self._narrator, self._metrics, self._recent):
+            listener(event)
+
+    def _unready(self) -> tuple[str, ...]:
+        return unready(keeper=self._engine.keeper, clock=self._clock, config=self._faults)
+
+    def _report(self) -> Report:
+        sources = Sources(
+            keeper=self._engine.keeper,
+            inventory=self._engine.inventory,
+            scheduler=self._engine.scheduler,
+            clock=self._clock,
+            origin=self._engine.origin,
+            url=self._config.longhorn.url,
+            version=__version__,
+            started=self._started,
+            unready=self._unready,
+        )
+        return report(sources, self._recent.runs)
+
+    async def _listen(self, tasks: asyncio.TaskGroup, done: asyncio.Event) -> None:
+        """Serve page, probes and metrics, unless http.listen is off; returns once they can be reached."""
+        if self._config.http.address is None:
+            return
+        for collector in (
+            Gauges(report=self._report),
+            ProcessCollector(registry=None),
+            PlatformCollector(registry=None),
+        ):
+            self._registry.register(collector)
+        app = web.application(report=self._report, metrics=self._registry, alive=self._pulse.fault, ready=self._unready)
+        listening = asyncio.Event()
+
+        def started(port: int) -> None:
+            self._log.info(f"listening on port {port}", action="listening", port=port)
+            listening.set()
+
+        host, port = self._config.http.address
+        serving = tasks.create_task(server.serve(app, host=host, port=port, started=started, stop=done), name="http")
+        ready = asyncio.create_task(listening.wait())
+        await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if serving.done():
+            serving.result()
+
+    async def _reload(self, hup: asyncio.Event, done: asyncio.Event) -> None:
+        """On SIGHUP put policies, limits and retries of the configuration in force, unless it has faults."""
+        while not done.is_set():
+            waits = [asyncio.create_task(event.wait()) for event in (hup, done)]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for task in waits:
+                task.cancel()
+            if not hup.is_set():
+                continue
+            hup.clear()
+            self._systemd.tell(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
+            try:
+                self._engine.keeper.rules = rules_of(self._reread())
+                self._faults = ()
+                self._log.info(
+                    "policies reloaded", action="reloaded", policies=sorted(self._engine.keeper.rules.policies)
+                )
+            except ConfigFault as error:
+                self._faults = tuple(map(str, error.faults))
+                for fault in self._faults:
+                    self._log.error(f"the old policies stay in force: {fault}", action="reload-failed")
+            self._engine.keeper.wake()
+            self._systemd.tell(READY="1")
+
+    async def _prune(self, done: asyncio.Event) -> None:
+        """Drop finished runs that are older than the history that is to be kept."""
+        while not done.is_set():
+            await self._engine.keeper.forget(self._clock.now() - self._config.state.history)
+            await self._clock.wait(done, _PRUNE_EVERY)
+
+    def _farewell(self, left: tuple[Run, ...]) -> int:
+        """The last log line, and the exit code."""
+        if not left:
+            self._log.info("stopped: no volume is held by us", action="stopped")
+            return 0
+        names = ", ".join(f"{run.volume} (ticket {run.ticket})" for run in left)
+        self._log.error(
+            f"stopped after {GRACE:.0f} s, and Longhorn has not confirmed that it took back {names}; "
+            "the journal keeps them, and the next start gives them back",
+            action="stopped",
+        )
+        return 1
+
+
+async def _give_back(keeping: asyncio.Task[None], keeper: Keeper) -> tuple[Run, ...]:
+    """Wait until all volumes are given back, at most GRACE; the runs whose volumes Longhorn did not confirm."""
+    try:
+        async with asyncio.timeout(GRACE):
+            await asyncio.shield(keeping)
+    except TimeoutError:
+        left = tuple(run for run in keeper.active.values() if run.ticket)
+        keeping.cancel()
+        return left
+    return ()

@@ -1,0 +1,105 @@
+"""What the engine tells: frozen values for whoever counts, logs or notifies. The engine knows none of them."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from lhbackupd.core.cluster import Backup, Fault
+from lhbackupd.core.leases import Lease
+from lhbackupd.core.model import Run
+from lhbackupd.engine.inventory import Picture
+from lhbackupd.engine.scheduler import Changes
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A run has moved, or its state has changed; `before` is None for a run that is new."""
+
+    before: Run | None
+    after: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """Longhorn has been polled; the picture's `fault` says whether that failed."""
+
+    before: Picture
+    after: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """Due times that passed while nobody was there to see them; the last one is made up for by `run`."""
+
+    run: Run
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rescheduled:
+    """Schedules were added, removed or changed."""
+
+    changes: Changes
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """Backups that a policy no longer keeps were deleted after `run`, as far as `fault` let it."""
+
+    run: Run
+    deleted: tuple[Backup, ...]
+    fault: Fault | None
+
+
+@dataclass(frozen=True, slots=True)
+class PruningRests:
+    """Old backups are not deleted after `run`, because clocks disagree as `why` says."""
+
+    run: Run
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class GaveBack:
+    """A ticket of ours that no run holds was withdrawn, unless `fault` says that it was not."""
+
+    lease: Lease
+    fault: Fault | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStepped:
+    """The wall clock was set by `seconds` (negative: back); due times were worked out anew."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class JournalTrouble:
+    """The journal could not be read or written (`text`), or can be again (`text` is empty)."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """A run met a defect of lhbackupd; it is driven on from what the journal says."""
+
+    run: Run
+    error: Exception
+
+
+Event = (
+    Moved | Polled | Missed | Rescheduled | Pruned | PruningRests | GaveBack | ClockStepped | JournalTrouble | Defect
+)
+Tell = Callable[[Event], None]
+
+
+def to_all(listeners: Iterable[Tell]) -> Tell:
+    """One listener that passes every event on to each of `listeners`."""
+    everybody = tuple(listeners)
+
+    def tell(event: Event) -> None:
+        for listener in everybody:
+            listener(event)
+
+    return tell

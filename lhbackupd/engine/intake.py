@@ -1,0 +1,84 @@
+"""Where runs come from: schedules kept in step with the volumes there are, and firings written into the journal.
+
+A firing is written down before its schedule moves on; a crash between the two repeats it, and the journal knows it
+again by policy, volume and due time. Due schedules are taken in bounded batches, one transaction each.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
+
+from lhbackupd.clock import Clock
+from lhbackupd.core.model import Now, Outcome, Policy, Run
+from lhbackupd.core.moves import leave
+from lhbackupd.core.selection import covering
+from lhbackupd.engine.events import Missed, Rescheduled, Tell
+from lhbackupd.engine.inventory import Picture
+from lhbackupd.engine.journal import Journal
+from lhbackupd.engine.scheduler import Key, Scheduler
+
+T = TypeVar("T")
+
+#: due schedules written into the journal in one transaction
+BATCH = 500
+
+
+class Offload(Protocol):
+    """Runs a blocking function where it does not block the loop."""
+
+    async def __call__(self, function: Callable[..., T], /, *arguments: Any) -> T: ...
+
+
+class Intake:
+    """Makes runs of schedules. Raises JournalError and SQLAlchemy's errors while the database fails."""
+
+    def __init__(self, *, journal: Journal, scheduler: Scheduler, clock: Clock, offload: Offload, tell: Tell) -> None:
+        self._journal = journal
+        self._scheduler = scheduler
+        self._clock = clock
+        self._offload = offload
+        self._tell = tell
+
+    async def reschedule(self, picture: Picture, policies: Mapping[str, Policy]) -> None:
+        """Make the schedules those of the volumes that were listed; without a list they stay as they are."""
+        if picture.at is None:
+            return
+        wanted = self._wanted(picture, policies)
+        changes = await self._offload(self._scheduler.sync, wanted)
+        if changes.added or changes.removed or changes.changed:
+            self._tell(Rescheduled(changes))
+
+    def _wanted(self, picture: Picture, policies: Mapping[str, Policy]) -> dict[Key, Policy]:
+        wanted: dict[Key, Policy] = {}
+        stored = self._scheduler.schedules
+        for volume in picture.volumes.values():
+            cover = covering(policies.values(), volume, picture.groups.get(volume.name))
+            # groups that have not been read yet say nothing: a schedule that is there stays
+            held = (policy for policy in cover.undecided if (policy.name, volume.name) in stored)
+            wanted.update({(policy.name, volume.name): policy for policy in (*cover.policies, *held)})
+        return wanted
+
+    async def fire(self, unfinished: Collection[Run]) -> tuple[Run, ...]:
+        """Write a run into the journal for every schedule that is due, and return those that are new.
+
+        A run whose policy still has one of the volume unfinished comes back finished, as skipped.
+        """
+        busy = {(run.policy, run.volume): run.id for run in unfinished}
+        received: list[Run] = []
+        while firings := await self._offload(self._scheduler.due, BATCH):
+            runs = [self._unless_busy(firing.run, busy) for firing in firings]
+            fresh = await self._offload(self._journal.enqueue, runs)
+            await self._offload(self._scheduler.advance, firings)
+            for run, firing in zip(runs, firings, strict=True):
+                if run.id in fresh:
+                    received.append(run)
+                    if firing.missed:
+                        self._tell(Missed(run, firing.missed))
+        return tuple(received)
+
+    def _unless_busy(self, run: Run, busy: Mapping[Key, str]) -> Run:
+        other = busy.get((run.policy, run.volume))
+        if other is None:
+            return run
+        words = f"run {other} of the same policy was still going when this one was due"
+        return leave(replace(run, node=""), Now(wall=self._clock.now()), Outcome.SKIPPED, words)

@@ -1,0 +1,116 @@
+"""What the cluster looks like: settings, volumes, nodes and targets, polled, with the faults of the last poll.
+
+A poll that fails leaves the volumes as they were last seen, with the fault beside them; only the setting turns unread
+at once, because to guess it would be to break a promise. A volume that a list lacks is asked for by name before it is
+taken for deleted: one bad list must not throw schedules away.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from lhbackupd.clock import Clock
+from lhbackupd.core.cluster import Fault, Node, Setting, Target, Volume
+from lhbackupd.longhorn.client import Longhorn
+from lhbackupd.longhorn.errors import LonghornError
+
+#: requests by name in one poll: for volumes that a list lacks, and for groups
+_BY_NAME = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """The cluster as last seen."""
+
+    #: when the volumes were last listed; None until then
+    at: datetime | None = None
+    #: why the last poll, or a part of it, failed
+    fault: Fault | None = None
+    setting: Setting = Setting.UNREAD
+    volumes: Mapping[str, Volume] = field(default_factory=dict)
+    #: volumes whose entry in the list makes no sense, with the reason
+    broken: Mapping[str, str] = field(default_factory=dict)
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    targets: Mapping[str, Target] = field(default_factory=dict)
+    #: names of the recurring job groups by volume, as far as they were asked for
+    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    #: seconds that the last poll took
+    took: float = 0.0
+
+
+class Inventory:
+    """Polls Longhorn, and holds the latest picture."""
+
+    def __init__(
+        self, *, longhorn: Longhorn, clock: Clock, period: float, told: Callable[[Picture, Picture], None]
+    ) -> None:
+        self._longhorn = longhorn
+        self._clock = clock
+        self._period = period
+        self._told = told
+        self._oldest_groups: list[str] = []
+        self.picture = Picture()
+        #: whether some policy matches by group: only then groups are asked for, one request a volume
+        self.wants_groups = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Poll every `period` seconds until `stop`."""
+        while not stop.is_set():
+            await self.poll()
+            await self._clock.wait(stop, self._period)
+
+    async def poll(self) -> None:
+        """Look once; never raises for what Longhorn does."""
+        before, start = self.picture, self._clock.monotonic()
+        picture = replace(before, fault=None)
+        for part in (self._setting, self._volumes, self._nodes, self._targets, self._groups):
+            try:
+                picture = await part(picture)
+            except LonghornError as error:
+                picture = replace(picture, fault=error.fault)
+                if part == self._setting:
+                    picture = replace(picture, setting=Setting.UNREAD)
+        self.picture = replace(picture, took=self._clock.monotonic() - start)
+        self._told(before, self.picture)
+
+    async def _setting(self, picture: Picture) -> Picture:
+        return replace(picture, setting=await self._longhorn.setting())
+
+    async def _volumes(self, picture: Picture) -> Picture:
+        listed, broken = await self._longhorn.volumes()
+        volumes = {volume.name: volume for volume in listed}
+        faulty = {entry.name: entry.reason for entry in broken}
+        for name in await self._still_there(picture.volumes.keys() - volumes.keys()):
+            volumes[name] = picture.volumes[name]
+        return replace(picture, volumes=volumes, broken=faulty, at=self._clock.now())
+
+    async def _still_there(self, missing: Iterable[str]) -> list[str]:
+        """Those of the volumes missing in a list that exist, or may exist, all the same."""
+        names = sorted(missing)
+        there = names[_BY_NAME:]
+        for name in names[:_BY_NAME]:
+            try:
+                if await self._longhorn.volume(name) is not None:
+                    there.append(name)
+            except LonghornError:
+                there.append(name)
+        return there
+
+    async def _nodes(self, picture: Picture) -> Picture:
+        return replace(picture, nodes={node.name: node for node in await self._longhorn.nodes()})
+
+    async def _targets(self, picture: Picture) -> Picture:
+        return replace(picture, targets={target.name: target for target in await self._longhorn.targets()})
+
+    async def _groups(self, picture: Picture) -> Picture:
+        """Ask for the groups of volumes not known yet, then again for the ones asked longest ago."""
+        if not self.wants_groups:
+            return picture
+        groups = {name: known for name, known in picture.groups.items() if name in picture.volumes}
+        new = sorted(picture.volumes.keys() - groups.keys())
+        turn = [*new, *(name for name in self._oldest_groups if name in groups)][:_BY_NAME]
+        for name in turn:
+            groups[name] = await self._longhorn.groups(name)
+        self._oldest_groups = [name for name in self._oldest_groups if name in groups and name not in turn] + turn
+        return replace(picture, groups=groups)

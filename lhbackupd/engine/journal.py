@@ -1,0 +1,225 @@
+"""The journal: what has been decided about every run, written down before it is acted on.
+
+One table of runs, each with its whole state as a JSON document beside the columns that are searched; one of protection,
+the last word on every (policy, volume), which outlives the history; one of facts about the journal itself. The schema
+carries a version: an older one is migrated at start, a newer one refused. Everything here is synchronous and called
+through one worker thread, so that no disk ever stops the event loop. No SQL that PostgreSQL would refuse.
+"""
+
+import secrets
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from lhbackupd.core.model import Phase, Run
+from lhbackupd.core.protection import Protection
+
+#: the schema's version; `_MIGRATIONS` leads here from every older one
+VERSION = 1
+
+#: how long a write waits for another process's lock on the file, in seconds
+BUSY = 5.0
+
+_metadata = sa.MetaData()
+_facts = sa.Table(
+    "lhbackupd_facts",
+    _metadata,
+    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+_runs = sa.Table(
+    "lhbackupd_runs",
+    _metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("policy", sa.String(63), nullable=False),
+    sa.Column("volume", sa.String(253), nullable=False, index=True),
+    sa.Column("due", sa.Float(53), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("phase", sa.String(16), nullable=False, index=True),
+    sa.Column("finished", sa.Float(53), nullable=True, index=True),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.UniqueConstraint("policy", "volume", "due", "attempt"),
+)
+_protection = sa.Table(
+    "lhbackupd_protection",
+    _metadata,
+    sa.Column("policy", sa.String(63), primary_key=True),
+    sa.Column("volume", sa.String(253), primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+)
+#: what leads from each older version to the next one
+_MIGRATIONS: dict[int, Callable[[sa.Connection], None]] = {}
+
+
+class JournalError(Exception):
+    """The journal could not be read or written; the text says which one, why, and what to do."""
+
+
+class Journal:
+    """Runs and protection in one database. Every method raises JournalError and nothing else."""
+
+    def __init__(self, *, url: str, readonly: bool = False) -> None:
+        self._url = sa.make_url(url)
+        if readonly and self._url.get_backend_name() == "sqlite":
+            # without this SQLite would make an empty file of a name that does not exist
+            self._url = self._url.set(database=f"file:{self._url.database}", query={"mode": "ro", "uri": "true"})
+        self.engine = self._engine()
+        self._insert = postgresql.insert if self.engine.dialect.name == "postgresql" else sqlite.insert
+        #: random, made with the journal; "" until `open`
+        self.origin = ""
+
+    def _engine(self) -> sa.Engine:
+        if self._url.get_backend_name() != "sqlite":
+            return sa.create_engine(self._url, pool_pre_ping=True)
+        arguments = {"timeout": BUSY, "check_same_thread": False}
+        engine = sa.create_engine(self._url, connect_args=arguments, poolclass=sa.pool.StaticPool)
+
+        @sa.event.listens_for(engine, "connect")
+        def prepare(connection: Any, _record: object) -> None:
+            # a commit is on disk before it is acted on, so that a power cut takes nothing back
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                connection.execute(f"PRAGMA {pragma}")
+
+        return engine
+
+    def open(self) -> None:
+        """Create, check or migrate the schema."""
+        with self._errors("opened"):
+            self._protect_file()
+            with self.engine.begin() as connection:
+                _metadata.create_all(connection)
+                facts = {row.name: row.value for row in connection.execute(sa.select(_facts))}
+                if not facts:
+                    facts = {"version": str(VERSION), "origin": secrets.token_hex(4)}
+                    connection.execute(_facts.insert(), [{"name": k, "value": v} for k, v in facts.items()])
+                self._migrate(connection, int(facts["version"]))
+        self.origin = facts["origin"]
+
+    def _migrate(self, connection: sa.Connection, version: int) -> None:
+        if version > VERSION:
+            raise JournalError(
+                f"journal {self.name} has schema version {version}, which a newer lhbackupd made; this one knows "
+                f"{VERSION}: install the newer one again, or give this one a journal of its own (state.url)"
+            )
+        for step in range(version, VERSION):
+            _MIGRATIONS[step](connection)
+        if version < VERSION:
+            connection.execute(_facts.update().where(_facts.c.name == "version").values(value=str(VERSION)))
+
+    def _protect_file(self) -> None:
+        file = self._url.database
+        if self._url.get_backend_name() == "sqlite" and file and file != ":memory:":
+            Path(file).touch(mode=stat.S_IRUSR | stat.S_IWUSR)
+            Path(file).chmod(stat.S_IRUSR | stat.S_IWUSR)
+
+    @property
+    def name(self) -> str:
+        """The journal's URL without its password."""
+        return self._url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, OSError, msgspec.MsgspecError) as error:
+            cause = (str(getattr(error, "orig", None) or error).splitlines() or [""])[0][:256]
+            raise JournalError(f"journal {self.name} cannot be {what}: {cause}") from error
+
+    def enqueue(self, runs: Sequence[Run]) -> frozenset[str]:
+        """Write down new runs in one transaction, and return the ids of those that were new.
+
+        A run of the same policy, volume, due time and attempt that is there already is left as it is.
+        """
+        if not runs:
+            return frozenset()
+        ids = [run.id for run in runs]
+        with self._errors("written"), self.engine.begin() as connection:
+            connection.execute(self._insert(_runs).on_conflict_do_nothing(), [_row(run) for run in runs])
+            return frozenset(connection.scalars(sa.select(_runs.c.id).where(_runs.c.id.in_(ids))))
+
+    def save(self, run: Run) -> None:
+        """Write down a run's new state."""
+        with self._errors("written"), self.engine.begin() as connection:
+            connection.execute(_runs.update().where(_runs.c.id == run.id).values(_row(run)))
+
+    def finish(self, run: Run, protection: Protection, successor: Run | None) -> None:
+        """Write down in one transaction how a run ended, what is known now, and the run that follows it."""
+        word = {"policy": run.policy, "volume": run.volume, "document": _encode(protection)}
+        with self._errors("written"), self.engine.begin() as connection:
+            connection.execute(_runs.update().where(_runs.c.id == run.id).values(_row(run)))
+            if successor is not None:
+                connection.execute(self._insert(_runs).on_conflict_do_nothing(), _row(successor))
+            connection.execute(
+                self._insert(_protection).on_conflict_do_update(
+                    index_elements=["policy", "volume"], set_={"document": word["document"]}
+                ),
+                word,
+            )
+
+    def probe(self) -> None:
+        """Write something that changes nothing, to learn whether the journal can be written again."""
+        with self._errors("written"), self.engine.begin() as connection:
+            connection.execute(_facts.update().where(_facts.c.name == "version").values(value=_facts.c.value))
+
+    def unfinished(self) -> tuple[Run, ...]:
+        """All runs that have not finished, oldest due time first."""
+        query = sa.select(_runs.c.document).where(_runs.c.phase != Phase.FINISHED.value).order_by(_runs.c.due)
+        with self._errors("read"), self.engine.begin() as connection:
+            return tuple(msgspec.json.decode(text, type=Run) for text in connection.scalars(query))
+
+    def history(self, *, volume: str | None = None, policy: str | None = None, limit: int = 100) -> tuple[Run, ...]:
+        """Finished runs, newest first, at most `limit`."""
+        query = sa.select(_runs.c.document).where(_runs.c.finished.is_not(None)).order_by(_runs.c.finished.desc())
+        if volume is not None:
+            query = query.where(_runs.c.volume == volume)
+        if policy is not None:
+            query = query.where(_runs.c.policy == policy)
+        with self._errors("read"), self.engine.begin() as connection:
+            return tuple(msgspec.json.decode(text, type=Run) for text in connection.scalars(query.limit(limit)))
+
+    def protections(self) -> tuple[Protection, ...]:
+        """The last word on every (policy, volume)."""
+        with self._errors("read"), self.engine.begin() as connection:
+            found = connection.scalars(sa.select(_protection.c.document))
+            return tuple(msgspec.json.decode(text, type=Protection) for text in found)
+
+    def forget(self, gone: Sequence[tuple[str, str]]) -> None:
+        """Drop the protection of (policy, volume) pairs that are no more."""
+        with self._errors("written"), self.engine.begin() as connection:
+            for policy, volume in gone:
+                here = (_protection.c.policy == policy) & (_protection.c.volume == volume)
+                connection.execute(_protection.delete().where(here))
+
+    def prune(self, before: datetime) -> int:
+        """Drop runs that finished before `before`; returns how many."""
+        old = _runs.c.finished.is_not(None) & (_runs.c.finished < before.timestamp())
+        with self._errors("written"), self.engine.begin() as connection:
+            return connection.execute(_runs.delete().where(old)).rowcount
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _encode(value: Run | Protection) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _row(run: Run) -> dict[str, object]:
+    return {
+        "id": run.id,
+        "policy": run.policy,
+        "volume": run.volume,
+        "due": run.due.timestamp(),
+        "attempt": run.attempt,
+        "phase": run.phase.value,
+        "finished": run.finished_at.timestamp() if run.finished_at else None,
+        "document": _encode(run),
+    }

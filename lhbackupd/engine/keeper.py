@@ -1,0 +1,277 @@
+"""The keeper of runs: lets them in, and sees each to its end.
+
+One loop turns whenever something happened: it takes in what is due, hands out slots, and starts runs. Runs that the
+journal still holds from before a crash enter the same loop. When a run has finished, its successor, if it has one, is
+queued in the same transaction; tidying up comes after that and can fail nothing.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from lhbackupd.clock import Clock
+from lhbackupd.core import protection
+from lhbackupd.core.admission import Slot, admit
+from lhbackupd.core.cluster import Fault, FaultKind, Setting, Target
+from lhbackupd.core.commands import Seen
+from lhbackupd.core.machine import decide
+from lhbackupd.core.model import Limits, Now, Origin, Phase, Policy, Retry, Run
+from lhbackupd.core.protection import Protection
+from lhbackupd.core.retry import successor
+from lhbackupd.engine.events import Defect, JournalTrouble, Moved, Tell
+from lhbackupd.engine.housekeeper import Caretaker, Housekeeper
+from lhbackupd.engine.intake import Intake, Offload
+from lhbackupd.engine.inventory import Inventory
+from lhbackupd.engine.journal import Journal, JournalError
+from lhbackupd.engine.runner import Runner
+from lhbackupd.engine.scheduler import Key, Scheduler
+
+#: longest time between two turns of the loop, in seconds: readiness and watchdog live on it
+TURN = 10.0
+#: seconds before a journal that failed is tried again, and before a run that had to queue again is let in again
+AGAIN = 2.0
+
+_NOT_LISTED = Fault(FaultKind.UNREACHABLE, "Longhorn has not listed the volume")
+_PROBE = Slot(node="", target="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What may change with a reload of the configuration."""
+
+    policies: Mapping[str, Policy]
+    limits: Limits
+    retry: Retry
+
+
+class Keeper:
+    """All runs that are not finished, and the last word on every volume."""
+
+    def __init__(
+        self,
+        *,
+        rules: Rules,
+        origin: Origin,
+        clock: Clock,
+        journal: Journal,
+        scheduler: Scheduler,
+        inventory: Inventory,
+        gateway: Caretaker,
+        offload: Offload,
+        tell: Tell,
+    ) -> None:
+        self.rules = rules
+        self._origin = origin
+        self._clock = clock
+        self._journal = journal
+        self._scheduler = scheduler
+        self._inventory = inventory
+        self._gateway = gateway
+        self._offload = offload
+        self._tell = tell
+        self.housekeeper = Housekeeper(gateway=gateway, origin=origin, clock=clock, tell=tell)
+        self._intake = Intake(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
+        self._stopping = asyncio.Event()
+        self._woken = asyncio.Event()
+        self._runner = Runner(
+            hands=gateway, surroundings=self, clock=clock, origin=origin, write=self._write, stopping=self._stopping
+        )
+        self._tasks = asyncio.TaskGroup()
+        #: runs that wait, by id, each with what it waits for
+        self.waiting: dict[str, Run] = {}
+        #: runs that hold a slot, by id
+        self.active: dict[str, Run] = {}
+        #: the last word on every schedule's volume
+        self.protections: dict[Key, Protection] = {}
+        #: when the loop last turned, on the monotonic clock
+        self.turned = clock.monotonic()
+        #: why the journal failed last; "" while it works
+        self.trouble = ""
+
+    def policy(self, name: str) -> Policy | None:
+        """The policy in force under this name."""
+        return self.rules.policies.get(name)
+
+    def setting(self) -> Setting:
+        """Longhorn's setting as last polled."""
+        return self._inventory.picture.setting
+
+    def target(self, name: str) -> Target | None:
+        """A backup target as last polled."""
+        return self._inventory.picture.targets.get(name)
+
+    def wake(self) -> None:
+        """Something happened: turn the loop."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Let no more runs in, and give every volume back."""
+        self._stopping.set()
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Turn until `stop` was called and no ticket of ours holds a volume any more. Raises JournalError at start."""
+        for run in await self._offload(self._journal.unfinished):
+            self.waiting[run.id] = run
+        for word in await self._offload(self._journal.protections):
+            self.protections[word.policy, word.volume] = word
+        async with self._tasks:
+            for run in [run for run in self.waiting.values() if run.phase is not Phase.QUEUED]:
+                self._start(run, None)
+            while not self._stopping.is_set():
+                self._woken.clear()
+                self.turned = self._clock.monotonic()
+                await self._turn()
+                await self._clock.wait(self._woken, await self._until_next())
+
+    async def _turn(self) -> None:
+        try:
+            if self.trouble:
+                await self._offload(self._journal.probe)
+            picture = self._inventory.picture
+            self._inventory.wants_groups = any(policy.match.group for policy in self.rules.policies.values())
+            await self._intake.reschedule(picture, self.rules.policies)
+            unfinished = (*self.waiting.values(), *self.active.values())
+            for run in await self._intake.fire(unfinished):
+                self._tell(Moved(None, run))
+                if not run.finished:
+                    self.waiting[run.id] = run
+        except (JournalError, SQLAlchemyError) as error:
+            self._note_trouble(str(error).splitlines()[0])
+            return  # no new runs while nothing can be written down
+        self._note_trouble("")
+        live = {ticket for run in self.active.values() for ticket in (run.ticket, run.former) if ticket}
+        await self.housekeeper.sweep(picture, live)
+        if not self.housekeeper.blocked:
+            await self._let_in()
+
+    async def _until_next(self) -> float:
+        """Seconds until the loop has something to do, as far as is known."""
+        if self.trouble:
+            return AGAIN
+        now = self._clock.now()
+        moments = [run.not_before for run in self.waiting.values() if run.not_before and run.not_before > now]
+        try:
+            due = await self._offload(self._scheduler.next_wakeup)
+        except SQLAlchemyError as error:
+            self._note_trouble(str(error).splitlines()[0])
+            return AGAIN
+        seconds = ((moment - now).total_seconds() for moment in (*moments, *([due] if due else [])))
+        return max(0.0, min(TURN, *seconds, TURN))
+
+    async def _let_in(self) -> None:
+        """End the waiting runs that need not wait, and start those that get a slot."""
+        now = Now(wall=self._clock.now())
+        ready: list[Run] = []
+        for run in list(self.waiting.values()):
+            if run.not_before is not None and run.not_before > now.wall:
+                continue
+            after, _ = decide(run, await self._glance(run), now, self.policy(run.policy), self._origin)
+            if after.finished:
+                self._end(run, after)
+            elif after.phase is Phase.QUEUED:
+                self.waiting[run.id] = after
+            else:
+                ready.append(run)
+        picture = self._inventory.picture
+        admission = admit(
+            ready, self.active.values(), volumes=picture.volumes, nodes=picture.nodes, limits=self.rules.limits
+        )
+        for run in ready:
+            if slot := admission.slots.get(run.id):
+                self._start(run, slot)
+            else:
+                self.waiting[run.id] = replace(run, reason=admission.waits[run.id])
+
+    async def _glance(self, run: Run) -> Seen:
+        """What the last poll showed for a waiting run, as though it had a slot."""
+        picture = self._inventory.picture
+        volume = picture.volumes.get(run.volume)
+        if volume is None and picture.at is not None and picture.fault is None:
+            return await self._gateway.look(run)
+        fault = None if volume is not None else picture.fault or _NOT_LISTED
+        target = self.target(volume.backup_target) if volume else None
+        return Seen(volume=volume, fault=fault, setting=self.setting(), target=target, slot=_PROBE)
+
+    def _start(self, run: Run, slot: Slot | None) -> None:
+        self.waiting.pop(run.id, None)
+        self.active[run.id] = replace(run, node=slot.node, target=slot.target) if slot else run
+        self._tasks.create_task(self._drive(run, slot), name=f"run {run.id}")
+
+    async def _drive(self, run: Run, slot: Slot | None) -> None:
+        after = await self._driven(run, slot)
+        if after.finished:
+            await self._finish(run, after)
+        elif after.phase is Phase.QUEUED:
+            del self.active[run.id]
+            self.waiting[run.id] = replace(after, not_before=self._clock.now() + timedelta(seconds=AGAIN))
+        self._woken.set()
+
+    async def _driven(self, run: Run, slot: Slot | None) -> Run:
+        while True:
+            try:
+                return await self._runner.drive(run, slot)
+            except Exception as error:  # noqa: BLE001 -- a defect met by one run must not let go of all others
+                self._tell(Defect(run, error))
+                run = self.active[run.id]
+                await self._clock.sleep(AGAIN)
+
+    def _end(self, run: Run, after: Run) -> None:
+        """Finish a run that never held a volume."""
+        del self.waiting[run.id]
+        self.active[run.id] = after
+        self._tasks.create_task(self._finish(run, after), name=f"run {run.id}")
+
+    async def _finish(self, before: Run, run: Run) -> None:
+        """Write down how a run ended, however long the journal takes, and then let others have its slot."""
+        key = (run.policy, run.volume)
+        word = protection.after(self.protections.get(key), run)
+        while (follows := await self._close(run, word)) is None:
+            if self._stopping.is_set():
+                return  # the journal still holds the run as it was, and the next start ends it
+            await self._clock.wait(self._stopping, AGAIN)
+        self.protections[key] = word
+        self.active.pop(run.id, None)
+        self._tell(Moved(before, run))
+        for successor_run in follows:
+            self.waiting[successor_run.id] = successor_run
+            self._tell(Moved(None, successor_run))
+        self._woken.set()
+        await self.housekeeper.tidy(run, self.policy(run.policy))
+
+    async def _close(self, run: Run, word: Protection) -> tuple[Run, ...] | None:
+        """Write down a run's end and the run that follows it, if any; None while the journal does not take it."""
+        try:
+            due = await self._offload(self._scheduler.next_due, (run.policy, run.volume))
+            follows = successor(run, Now(wall=self._clock.now()), self.rules.retry, due)
+            await self._offload(self._journal.finish, run, word, follows)
+        except (JournalError, SQLAlchemyError) as error:
+            self._note_trouble(str(error).splitlines()[0])
+            return None
+        return (follows,) if follows else ()
+
+    async def _write(self, before: Run, after: Run) -> bool:
+        """Save a run's new state; whether the journal took it."""
+        self.active[after.id] = after
+        try:
+            await self._offload(self._journal.save, after)
+        except JournalError as error:
+            self._note_trouble(str(error))
+            return False
+        self._tell(Moved(before, after))
+        return True
+
+    async def forget(self, before: datetime) -> None:
+        """Drop runs from the journal that finished before `before`; if that fails, the next time will do."""
+        try:
+            await self._offload(self._journal.prune, before)
+        except JournalError as error:
+            self._note_trouble(str(error))
+
+    def _note_trouble(self, text: str) -> None:
+        if text != self.trouble:
+            self.trouble = text
+            self._tell(JournalTrouble(text))

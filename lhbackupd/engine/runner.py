@@ -1,0 +1,125 @@
+"""The loop of one run: look, decide, write down, act, until it is finished.
+
+A run that is new and a run found in the journal enter here alike. What is decided is written down before it is acted
+on, with one exception: giving a volume back never waits for the journal. What the journal cannot take is not done.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Protocol
+
+from lhbackupd.clock import Clock
+from lhbackupd.core.admission import Slot
+from lhbackupd.core.cluster import Fault, Setting, Target
+from lhbackupd.core.commands import Command, Seen
+from lhbackupd.core.machine import decide
+from lhbackupd.core.model import Now, Origin, Phase, Policy, Run
+from lhbackupd.core.pace import ATTENTIVE, LONGEST, PATIENT, Experience, begins, pause
+
+
+class Hands(Protocol):
+    """Longhorn, as far as a run needs it."""
+
+    async def look(self, run: Run) -> Seen: ...
+    async def act(self, run: Run, command: Command) -> Fault | None: ...
+
+
+class Surroundings(Protocol):
+    """What bears on a decision and is not in the volume."""
+
+    def policy(self, name: str) -> Policy | None: ...
+    def setting(self) -> Setting: ...
+    def target(self, name: str) -> Target | None: ...
+
+
+class Runner:
+    """Drives runs. `write` saves a run's new state and says whether the journal took it."""
+
+    def __init__(
+        self,
+        *,
+        hands: Hands,
+        surroundings: Surroundings,
+        clock: Clock,
+        origin: Origin,
+        write: Callable[[Run, Run], Awaitable[bool]],
+        stopping: asyncio.Event,
+    ) -> None:
+        self._hands = hands
+        self._surroundings = surroundings
+        self._clock = clock
+        self._origin = origin
+        self._write = write
+        self._stopping = stopping
+        self._experience = Experience()
+
+    async def drive(self, run: Run, slot: Slot | None) -> Run:
+        """Drive `run` until it is finished, must queue again, or, while stopping, Longhorn alone carries it on."""
+        began = since = self._clock.monotonic()
+        answer: Fault | None = None
+        journal_down = False
+        while True:
+            seen = await self._look(run, slot, answer, journal_down=journal_down)
+            seen = replace(seen, remaining=self._experience.remaining(run, self._clock.monotonic() - since))
+            now = Now(wall=self._clock.now(), idle=self._clock.monotonic() - began)
+            after, command = decide(run, seen, now, self._surroundings.policy(run.policy), self._origin)
+            answer, journal_down = await self._carry_out(run, after, command)
+            if journal_down:
+                after = run
+            if after.phase is not run.phase:
+                self._experience.learn(run, self._clock.monotonic() - since)
+            if begins(run, after):
+                since = self._clock.monotonic()
+            if after.mark != run.mark:
+                began = self._clock.monotonic()
+            again, run = after.mark != run.mark and command is None, after
+            if run.finished or run.phase is Phase.QUEUED or self._handed_over(run, seen):
+                return run
+            if not again:  # nothing to see yet, or what was asked for takes its time
+                await self._rest(run, self._clock.monotonic() - since)
+
+    async def _look(self, run: Run, slot: Slot | None, answer: Fault | None, *, journal_down: bool) -> Seen:
+        seen = await self._hands.look(run)
+        target = seen.volume.backup_target if seen.volume else run.target
+        return replace(
+            seen,
+            answer=answer,
+            slot=slot,
+            setting=self._surroundings.setting(),
+            target=self._surroundings.target(target),
+            stopping=self._stopping.is_set(),
+            journal_down=journal_down,
+        )
+
+    async def _carry_out(self, run: Run, after: Run, command: Command | None) -> tuple[Fault | None, bool]:
+        """Write down and act in the right order; the command's fault, and whether the journal refused the move."""
+        gives_back = after.phase in {Phase.DETACHING, Phase.FINISHED}
+        if gives_back and command is not None:
+            fault = await self._hands.act(after, command)
+            if after != run:
+                await self._write(run, after)
+            return fault, False
+        written = after == run or after.finished or await self._write(run, after)
+        if not written and not gives_back and not after.backup:
+            return None, True
+        return (await self._hands.act(after, command) if command else None), False
+
+    def _handed_over(self, run: Run, seen: Seen) -> bool:
+        """Whether, while stopping, nothing of ours holds the volume any more and Longhorn's own ticket does."""
+        ours = seen.volume is None or (run.ticket and seen.volume.ticket(run.ticket) is not None)
+        return seen.stopping and run.phase is Phase.BACKING_UP and bool(run.backup) and not ours
+
+    def _longest(self, run: Run) -> float:
+        """How long we may look away: little where a workload must not wait, long where nothing but waiting is left."""
+        if run.stuck:
+            return PATIENT
+        policy = self._surroundings.policy(run.policy)
+        return ATTENTIVE if policy is not None and policy.give_way_after == 0 else LONGEST
+
+    async def _rest(self, run: Run, elapsed: float) -> None:
+        seconds = pause(elapsed, self._experience.expected(run), longest=self._longest(run))
+        if self._stopping.is_set():
+            await self._clock.sleep(min(seconds, 0.5))
+        else:
+            await self._clock.wait(self._stopping, seconds)

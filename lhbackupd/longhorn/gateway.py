@@ -1,0 +1,128 @@
+"""The two things a run does with Longhorn: look, and act. Errors end here and become values.
+
+A look reads the volume, and whatever else the run's phase needs to be decided (`machine.views`). What could not be
+read stays None in what was seen, with the fault beside it, so that it is never taken for absent. An act carries out one
+command and returns its fault, or None.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import assert_never
+
+from lhbackupd.core import naming
+from lhbackupd.core.cluster import Backup, Fault
+from lhbackupd.core.commands import AskBackup, Attach, Command, CreateSnapshot, Detach, Seen, View
+from lhbackupd.core.machine import views
+from lhbackupd.core.model import Origin, Run
+from lhbackupd.core.retention import expired
+
+from .client import Longhorn
+from .errors import LonghornError
+
+
+class Gateway:
+    """Longhorn as runs see it."""
+
+    def __init__(self, *, longhorn: Longhorn, origin: Origin) -> None:
+        self._longhorn = longhorn
+        self._origin = origin
+
+    async def look(self, run: Run) -> Seen:
+        """What Longhorn shows for `run` now; never raises for what Longhorn does."""
+        try:
+            volume = await self._longhorn.volume(run.volume)
+        except LonghornError as error:
+            return Seen(fault=error.fault)
+        seen = Seen(volume=volume)
+        for view in sorted(views(run, volume), key=lambda view: view.value):
+            try:
+                seen = await self._view(run, seen, view)
+            except LonghornError as error:
+                return replace(seen, fault=error.fault)
+        return seen
+
+    async def _view(self, run: Run, seen: Seen, view: View) -> Seen:
+        match view:
+            case View.CHAIN:
+                return replace(seen, chain=await self._longhorn.snapshots(run.volume))
+            case View.BACKUPS:
+                return replace(seen, backups=await self._longhorn.backups(run.volume))
+            case View.SNAPSHOT:
+                return replace(seen, snapshot=await self._longhorn.snapshot_ready(run.volume, run.snapshot))
+            case _:
+                assert_never(view)
+
+    async def act(self, run: Run, command: Command) -> Fault | None:
+        """Carry out `command`; its fault, or None where Longhorn accepted it."""
+        try:
+            match command:
+                case Attach():
+                    await self._longhorn.attach(
+                        run.volume,
+                        node=command.node,
+                        ticket=command.ticket,
+                        attached_by=naming.attached_by(self._origin),
+                    )
+                case CreateSnapshot():
+                    await self._longhorn.create_snapshot(run.volume, command.name, command.labels)
+                    await self._tidy_snapshots(run.volume, command.delete)
+                case AskBackup():
+                    await self._longhorn.backup(run.volume, command.snapshot, command.labels)
+                case Detach():
+                    if command.ticket:
+                        await self._longhorn.detach(run.volume, command.ticket)
+                    if command.backup:
+                        await self._longhorn.delete_backup(run.volume, command.backup)
+                case _:
+                    assert_never(command)
+        except LonghornError as error:
+            return error.fault
+        return None
+
+    async def _tidy_snapshots(self, volume: str, names: tuple[str, ...]) -> None:
+        for name in names:
+            try:
+                await self._longhorn.delete_snapshot(volume, name)
+            except LonghornError:
+                return  # the next run's snapshot asks again; failing to tidy never fails a run
+
+    @property
+    def server_date(self) -> datetime | None:
+        """Longhorn's time, as of its last answer."""
+        return self._longhorn.server_date
+
+    async def withdraw(self, volume: str, ticket: str) -> Fault | None:
+        """Withdraw a ticket of lhbackupd; the fault, or None where Longhorn accepted it."""
+        try:
+            await self._longhorn.detach(volume, ticket)
+        except LonghornError as error:
+            return error.fault
+        return None
+
+    async def prune(self, run: Run, keep_last: int | None) -> tuple[tuple[Backup, ...], Fault | None]:
+        """Delete the volume's backups that the run's policy no longer keeps; those deleted, and what went wrong."""
+        return await self._delete(
+            run,
+            lambda backups: expired(
+                backups, volume=run.volume, policy=run.policy, origin=self._origin, keep_last=keep_last
+            ),
+        )
+
+    async def drop_failed(self, run: Run) -> tuple[tuple[Backup, ...], Fault | None]:
+        """Delete the backup that `run` asked for, if it ended in Error; the one deleted, and what went wrong."""
+        return await self._delete(
+            run, lambda backups: (b for b in backups if b.name == run.backup and b.state == "Error")
+        )
+
+    async def _delete(
+        self, run: Run, chosen: Callable[[tuple[Backup, ...]], Iterable[Backup]]
+    ) -> tuple[tuple[Backup, ...], Fault | None]:
+        deleted: list[Backup] = []
+        try:
+            for backup in chosen(await self._longhorn.backups(run.volume)):
+                await self._longhorn.delete_backup(run.volume, backup.name)
+                deleted.append(backup)
+        except LonghornError as error:
+            return tuple(deleted), error.fault
+        return tuple(deleted), None

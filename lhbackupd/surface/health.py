@@ -1,0 +1,48 @@
+"""Whether the daemon lives, and whether it is ready: two questions with different cures.
+
+Not alive (the loop does not tick) is cured by a restart. Not ready is not: the journal's disk is full, or the scheduler
+stands still. Longhorn's troubles are neither; the daemon's work is to outlast them.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+from lhbackupd.clock import Clock
+from lhbackupd.engine.keeper import TURN, Keeper
+from lhbackupd.surface.words import span
+
+#: seconds between two beats, and the age of the last one from which the loop counts as stuck
+BEAT = 1.0
+STUCK = 30.0
+
+
+class Pulse:
+    """A task that ticks on the event loop, so that a loop that starves its tasks is noticed."""
+
+    def __init__(self, *, clock: Clock) -> None:
+        self._clock = clock
+        self._beat = clock.monotonic()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Tick until `stop`."""
+        while not stop.is_set():
+            self._beat = self._clock.monotonic()
+            await self._clock.wait(stop, BEAT)
+
+    def fault(self) -> str:
+        """Why the daemon is not alive; "" while it is."""
+        age = self._clock.monotonic() - self._beat
+        return f"the event loop has not ticked for {span(age)}" if age > STUCK else ""
+
+
+def unready(*, keeper: Keeper, clock: Clock, config: Iterable[str] = ()) -> tuple[str, ...]:
+    """Why the daemon is not ready, in words; empty while it is. `config` is what is wrong with the configuration."""
+    reasons = [f"configuration: {fault}" for fault in config]
+    if keeper.trouble:
+        reasons.append(keeper.trouble if keeper.trouble.startswith("journal") else f"journal: {keeper.trouble}")
+    if keeper.housekeeper.blocked:
+        reasons.append(f"twin: {keeper.housekeeper.blocked}")
+    age = clock.monotonic() - keeper.turned
+    if age > 3 * TURN:
+        reasons.append(f"scheduler: its loop has not turned for {span(age)}")
+    return tuple(reasons)

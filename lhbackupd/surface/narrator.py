@@ -1,0 +1,209 @@
+"""The engine's events as log lines: `action` for machines, a sentence for people, the facts in fields.
+
+One line per move of a run. What lasts is said when it begins and when it ends, not at every poll.
+"""
+
+from collections.abc import Callable
+from typing import assert_never
+
+from structlog.typing import FilteringBoundLogger
+
+from lhbackupd.core.cluster import Setting
+from lhbackupd.core.model import Outcome, Phase, Run
+from lhbackupd.core.protection import Protection
+from lhbackupd.engine.events import (
+    ClockStepped,
+    Defect,
+    Event,
+    GaveBack,
+    JournalTrouble,
+    Missed,
+    Moved,
+    Polled,
+    Pruned,
+    PruningRests,
+    Rescheduled,
+)
+from lhbackupd.engine.inventory import Picture
+from lhbackupd.engine.scheduler import Key
+from lhbackupd.longhorn.client import SETTING
+from lhbackupd.surface import words
+
+#: volume names that one line shows
+_NAMES = 10
+
+
+class LogListener:
+    """Logs events. `known` gives the last word on a (policy, volume), which is as of now when a run's end is told."""
+
+    def __init__(self, *, log: FilteringBoundLogger, known: Callable[[Key], Protection | None]) -> None:
+        self._log = log
+        self._known = known
+        #: the last setting that was read: an outage in between does not make it new
+        self._setting = Setting.UNREAD
+
+    def __call__(self, event: Event) -> None:
+        """Log what an event tells."""
+        match event:
+            case Moved():
+                self._moved(event.before, event.after)
+            case Polled():
+                self._polled(event.before, event.after)
+            case Missed():
+                self._missed(event)
+            case Rescheduled():
+                self._rescheduled(event)
+            case Pruned():
+                self._pruned(event)
+            case JournalTrouble(text=""):
+                self._log.info("the journal can be written again: runs are let in", action="journal.recovered")
+            case JournalTrouble():
+                words_ = f"no new runs are let in, because the journal fails: {event.text}"
+                self._log.error(words_, action="journal.trouble", reason=event.text)
+            case PruningRests():
+                text = f"old backups of volume {event.run.volume} stay for now: {event.why}; set the clocks"
+                self._log.warning(text, action="backup.prune-rests", **_facts(event.run))
+            case GaveBack():
+                self._gave_back(event)
+            case ClockStepped():
+                text = f"the clock was set by {event.seconds:+.0f} s: due times were worked out anew"
+                self._log.warning(text, action="clock.stepped", seconds=event.seconds)
+            case Defect():
+                self._defect(event)
+            case _:
+                assert_never(event)
+
+    def _moved(self, before: Run | None, run: Run) -> None:
+        if run.finished:
+            self._finished(run)
+            return
+        if before is None or before.phase is not run.phase:
+            text = f"run {run.id} of {run.policy} for volume {run.volume}: {_doing(run)}"
+            self._log.info(text, action=f"run.{run.phase.value}", **_facts(run))
+        elif before.reason != run.reason or before.progress != run.progress:
+            self._log.debug(f"run {run.id}: {run.reason}", action="run.goes-on", progress=run.progress, **_facts(run))
+        if run.waiting_since is not None and (before is None or before.waiting_since is None):
+            text = f"{run.waiter} waits for run {run.id}, which has volume {run.volume}"
+            self._log.warning(text, action="workload.waits", waiter=run.waiter, **_facts(run))
+
+    def _finished(self, run: Run) -> None:
+        facts = _facts(run)
+        if (seconds := words.waited(run)) > 0:
+            text = f"{run.waiter} waited {words.span(seconds)} for run {run.id}"
+            self._log.warning(text, action="workload.waited", waiter=run.waiter, seconds=round(seconds, 3), **facts)
+        took = (run.finished_at - run.started_at).total_seconds() if run.finished_at and run.started_at else None
+        # a skipped run is no news about its volume
+        known = None if run.outcome is Outcome.SKIPPED else self._known((run.policy, run.volume))
+        protection = words.protection(known) if known and known.last_run == run.id else None
+        outcome = run.outcome.value if run.outcome else "ended"
+        text = f"run {run.id} of {run.policy} for volume {run.volume} {outcome}: {run.reason}"
+        told = {"seconds": took, "new_bytes": run.new_bytes, "protection": protection}
+        facts |= {name: value for name, value in told.items() if value is not None}
+        self._teller(run.outcome)(f"{text}; {protection}" if protection else text, action="run.finished", **facts)
+
+    def _teller(self, outcome: Outcome | None) -> Callable[..., object]:
+        if outcome is Outcome.FAILED:
+            return self._log.error
+        return self._log.warning if outcome in {Outcome.REFUSED, Outcome.SKIPPED} else self._log.info
+
+    def _polled(self, before: Picture, after: Picture) -> None:
+        self._reachability(before, after)
+        if after.setting not in {Setting.UNREAD, self._setting}:
+            self._setting = after.setting
+            tell = self._log.warning if after.setting is Setting.ABSENT else self._log.info
+            text = f"Longhorn's setting {SETTING} is {after.setting.value}: {words.MEANING[after.setting]}"
+            tell(text, action="longhorn.setting", setting=after.setting.value)
+        for name in sorted(after.broken.keys() - before.broken.keys()):
+            text = f"volume {name} is left out: Longhorn's entry for it makes no sense: {after.broken[name]}"
+            self._log.warning(text, action="volume.broken", volume=name, reason=after.broken[name])
+        for name, target in sorted(after.targets.items()):
+            was = before.targets.get(name)
+            if not target.available and (was is None or was.available):
+                text = f"backup target {name} is not available: {target.message}"
+                self._log.warning(text, action="target.lost", target=name, reason=target.message)
+            elif target.available and was is not None and not was.available:
+                self._log.info(f"backup target {name} is available again", action="target.back", target=name)
+
+    def _reachability(self, before: Picture, after: Picture) -> None:
+        if after.fault is not None:
+            if before.fault is None or before.fault.kind is not after.fault.kind:
+                text = f"Longhorn cannot be polled: {after.fault.text}"
+                self._log.warning(text, action="longhorn.lost", kind=after.fault.kind.value, reason=after.fault.text)
+        elif before.fault is not None:
+            self._log.info("Longhorn can be polled again", action="longhorn.back")
+        elif before.at is None:
+            text = f"Longhorn has {len(after.volumes)} volumes on {len(after.nodes)} nodes"
+            self._log.info(text, action="longhorn.found", volumes=len(after.volumes), nodes=len(after.nodes))
+
+    def _missed(self, event: Missed) -> None:
+        run = event.run
+        text = (
+            f"{event.count} due times of {run.policy} for volume {run.volume} passed unnoticed; "
+            f"run {run.id} makes up for the last one"
+        )
+        self._log.warning(text, action="schedule.missed", count=event.count, **_facts(run))
+
+    def _rescheduled(self, event: Rescheduled) -> None:
+        changes = event.changes
+        for what, keys in (("added", changes.added), ("removed", changes.removed), ("changed", changes.changed)):
+            if keys:
+                names = ", ".join(f"{policy}/{volume}" for policy, volume in keys[:_NAMES])
+                more = f" and {len(keys) - _NAMES} more" if len(keys) > _NAMES else ""
+                text = f"{len(keys)} schedules {what}: {names}{more}"
+                self._log.info(text, action=f"schedule.{what}", count=len(keys))
+
+    def _pruned(self, event: Pruned) -> None:
+        run, names = event.run, [backup.name for backup in event.deleted]
+        if names:
+            why = (
+                f"that {run.policy} no longer keeps"
+                if run.outcome is Outcome.COMPLETED
+                else f"that failed in run {run.id}"
+            )
+            text = f"deleted {len(names)} backups of volume {run.volume} {why}"
+            self._log.info(text, action="backup.pruned", backups=names, **_facts(run))
+        if event.fault is not None:
+            text = f"old backups of volume {run.volume} could not all be deleted: {event.fault.text}"
+            self._log.warning(text, action="backup.prune-failed", **{**_facts(run), "reason": event.fault.text})
+
+    def _gave_back(self, event: GaveBack) -> None:
+        lease = event.lease
+        facts = {"volume": lease.volume, "ticket": lease.ticket, "claim": lease.claim.value}
+        if event.fault is None:
+            text = f"gave volume {lease.volume} back: its {lease.claim.value} ticket {lease.ticket} has no run"
+            self._log.warning(text, action="lease.given-back", **facts)
+        else:
+            text = f"ticket {lease.ticket} on volume {lease.volume} could not be withdrawn: {event.fault.text}"
+            self._log.error(text, action="lease.held", **facts)
+
+    def _defect(self, event: Defect) -> None:
+        text = f"run {event.run.id} met a defect of lhbackupd, please report it; the run is tried on"
+        self._log.error(text, action="defect", exc_info=event.error, **_facts(event.run))
+
+
+def _doing(run: Run) -> str:
+    match run.phase:
+        case Phase.QUEUED:
+            words_ = f"queued, due {words.moment(run.due)}"
+            return f"{words_}, attempt {run.attempt}, {run.reason}" if run.attempt > 1 else words_
+        case Phase.DETACHING:
+            return f"gives the volume back ({run.outcome.value if run.outcome else 'ended'}: {run.reason})"
+        case _:
+            return f"{run.phase.value}: {run.reason}" if run.reason else run.phase.value
+
+
+def _facts(run: Run) -> dict[str, object]:
+    """The fields of every line about a run; those without a value are left out."""
+    facts = {
+        "run": run.id,
+        "policy": run.policy,
+        "volume": run.volume,
+        "phase": run.phase.value,
+        "outcome": run.outcome.value if run.outcome else "",
+        "reason": run.reason,
+        "attempt": run.attempt,
+        "node": run.node,
+        "snapshot": run.snapshot,
+        "backup": run.backup,
+    }
+    return {name: value for name, value in facts.items() if value != ""}

@@ -1,0 +1,219 @@
+"""The one report: what command line, status page, /status.json and gauges show, as a frozen value.
+
+It is plain data that msgspec writes to JSON and reads back; `version` counts up when a field changes its meaning or
+goes, not when one comes. Times are aware and in UTC, sizes bytes, durations seconds. Text that comes from Longhorn is
+as Longhorn sent it: whoever shows it escapes it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from lhbackupd.core.cluster import Setting
+from lhbackupd.core.model import Outcome, Phase
+from lhbackupd.surface.standing import Standing, Wait
+
+#: of the report's shape
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonState:
+    """The daemon itself."""
+
+    instance: str
+    #: the journal's random id, a label on all that this daemon makes in Longhorn
+    origin: str
+    version: str
+    started: datetime
+    ready: bool
+    #: why it is not ready
+    unready: tuple[str, ...] = ()
+    #: why the journal failed last; "" while it works
+    journal_trouble: str = ""
+    #: when the scheduler's loop last turned
+    last_turn: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeState:
+    name: str
+    ready: bool
+    cordoned: bool
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetState:
+    name: str
+    available: bool
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LonghornState:
+    """Longhorn as last polled."""
+
+    #: without credentials
+    url: str
+    #: whether the last poll got all that it asked for
+    reachable: bool
+    #: why it did not
+    fault: str
+    #: when the volumes were last listed; None until then
+    last_poll: datetime | None
+    #: seconds that the last poll took
+    poll_seconds: float
+    #: the value of `allow-recurring-job-while-volume-detached`
+    setting: Setting
+    setting_means: str
+    nodes: tuple[NodeState, ...]
+    targets: tuple[TargetState, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """Volumes by how they stand; one under several policies counts once, where it stands worst."""
+
+    protected: int
+    unprotected: int
+    suspended: int
+    failing: int
+    #: covered by no policy
+    uncovered: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningRun:
+    """A run that is going on."""
+
+    id: str
+    policy: str
+    volume: str
+    pvc: str
+    pvc_namespace: str
+    due: datetime
+    attempt: int
+    phase: Phase
+    #: when it entered its phase
+    since: datetime
+    reason: str
+    #: known while it is detaching
+    outcome: Outcome | None
+    #: where the volume is attached
+    node: str
+    target: str
+    #: percentage of the backup
+    progress: int
+    #: since when a ticket of ours holds the volume, or asks for it; None if others have attached it
+    ticket_since: datetime | None
+    #: the workload that waits for the volume; "" while nobody does
+    waiter: str
+    waiting_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingRun:
+    """A run in the queue."""
+
+    id: str
+    policy: str
+    volume: str
+    pvc: str
+    pvc_namespace: str
+    due: datetime
+    queued_at: datetime
+    attempt: int
+    waits_for: Wait
+    reason: str
+    not_before: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoveredVolume:
+    """A volume under one of its policies."""
+
+    policy: str
+    volume: str
+    pvc: str
+    pvc_namespace: str
+    standing: Standing
+    #: up to when it is protected, in words
+    protection: str
+    #: why it stands as it does, in words
+    reason: str
+    last_run: str
+    last_outcome: Outcome | None
+    #: when the last run ended
+    last_at: datetime | None
+    #: when a backup was last completed
+    last_success: datetime | None
+    #: when the volume was last inspected
+    last_check: datetime | None
+    protected_until: datetime | None
+    #: bytes that the last inspection found and no backup holds
+    unprotected_bytes: int
+    #: failed runs since one succeeded
+    failures: int
+    next_due: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UncoveredVolume:
+    """A volume that nothing backs up."""
+
+    volume: str
+    pvc: str
+    pvc_namespace: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueNext:
+    """A policy's next due time, and how many volumes are due then."""
+
+    policy: str
+    due: datetime
+    volumes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedRun:
+    id: str
+    policy: str
+    volume: str
+    due: datetime
+    attempt: int
+    outcome: Outcome | None
+    reason: str
+    started_at: datetime | None
+    finished_at: datetime | None
+    node: str
+    backup: str
+    new_bytes: int | None
+    #: the workload that waited for the volume, and for how many seconds
+    waiter: str
+    waited: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Everything there is to see at `at`."""
+
+    version: int = VERSION
+    at: datetime
+    daemon: DaemonState
+    longhorn: LonghornState
+    totals: Totals
+    #: oldest first
+    running: tuple[RunningRun, ...]
+    #: in the order in which they are let in, as far as they can be
+    waiting: tuple[WaitingRun, ...]
+    #: worst first
+    volumes: tuple[CoveredVolume, ...]
+    uncovered: tuple[UncoveredVolume, ...]
+    #: schedules, one per policy and volume
+    schedules: int
+    #: soonest first
+    next: tuple[DueNext, ...]
+    #: newest first
+    recent: tuple[FinishedRun, ...]

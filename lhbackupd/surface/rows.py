@@ -1,0 +1,107 @@
+"""The rows of the report, each made from one value of the engine and the volume that it is about, if that is known."""
+
+from datetime import datetime
+
+from lhbackupd.core.cluster import Volume
+from lhbackupd.core.model import Run
+from lhbackupd.core.protection import Protection
+from lhbackupd.surface import words
+from lhbackupd.surface.report import CoveredVolume, FinishedRun, RunningRun, UncoveredVolume, WaitingRun
+from lhbackupd.surface.standing import late, standing, waits_for, why
+
+
+def covered(
+    word: Protection, volume: Volume | None, *, due_before_last: datetime, next_due: datetime | None
+) -> CoveredVolume:
+    """A volume under a policy, by the last word on it."""
+    overdue = late(word, due_before_last)
+    return CoveredVolume(
+        policy=word.policy,
+        volume=word.volume,
+        pvc=volume.pvc if volume else "",
+        pvc_namespace=volume.pvc_namespace if volume else "",
+        standing=standing(word, late=overdue),
+        protection=words.protection(word, late=overdue),
+        reason=why(word, late=overdue),
+        last_run=word.last_run,
+        last_outcome=word.last_outcome,
+        last_at=word.last_at,
+        last_success=word.last_success,
+        last_check=word.last_check,
+        protected_until=word.protected_until,
+        unprotected_bytes=word.unprotected_bytes,
+        failures=word.failures,
+        next_due=next_due,
+    )
+
+
+def uncovered(name: str, volume: Volume | None, reason: str) -> UncoveredVolume:
+    """A volume that nothing backs up."""
+    return UncoveredVolume(
+        volume=name,
+        pvc=volume.pvc if volume else "",
+        pvc_namespace=volume.pvc_namespace if volume else "",
+        reason=reason,
+    )
+
+
+def running(run: Run, volume: Volume | None) -> RunningRun:
+    """A run that is going on."""
+    start = run.started_at or run.queued_at
+    return RunningRun(
+        id=run.id,
+        policy=run.policy,
+        volume=run.volume,
+        pvc=volume.pvc if volume else "",
+        pvc_namespace=volume.pvc_namespace if volume else "",
+        due=run.due,
+        attempt=run.attempt,
+        phase=run.phase,
+        since=run.entered.get(run.phase.value, start),
+        reason=run.reason,
+        outcome=run.outcome,
+        node=run.node,
+        target=run.target,
+        progress=run.progress,
+        # the ticket is asked for in the moment in which the run starts
+        ticket_since=start if run.ticket and not run.finished else None,
+        waiter=run.waiter if run.waiting_since else "",
+        waiting_since=run.waiting_since,
+    )
+
+
+def waiting(run: Run, volume: Volume | None, now: datetime) -> WaitingRun:
+    """A run in the queue."""
+    return WaitingRun(
+        id=run.id,
+        policy=run.policy,
+        volume=run.volume,
+        pvc=volume.pvc if volume else "",
+        pvc_namespace=volume.pvc_namespace if volume else "",
+        due=run.due,
+        queued_at=run.queued_at,
+        attempt=run.attempt,
+        waits_for=waits_for(run, now),
+        reason=run.reason,
+        not_before=run.not_before,
+    )
+
+
+def finished(run: Run) -> FinishedRun:
+    """A run that has ended."""
+    return FinishedRun(
+        id=run.id,
+        policy=run.policy,
+        volume=run.volume,
+        due=run.due,
+        attempt=run.attempt,
+        outcome=run.outcome,
+        reason=run.reason,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        node=run.node,
+        backup=run.backup,
+        new_bytes=run.new_bytes,
+        waiter=run.waiter,
+        waited=words.waited(run),
+    )

@@ -1,0 +1,58 @@
+"""What people read about times, spans and protection: one wording for log, page and command line."""
+
+from datetime import datetime
+
+from lhbackupd.core.cluster import Setting
+from lhbackupd.core.model import PROTECTED, Outcome, Run
+from lhbackupd.core.protection import Protection
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+#: what each value of Longhorn's setting means for us
+MEANING = {
+    Setting.ALLOWED: "detached volumes are attached for their backups",
+    Setting.FORBIDDEN: 'detached volumes are left alone, unless their policy says detached = "always"',
+    Setting.ABSENT: "this Longhorn has no such setting: detached volumes are left alone, unless their policy says "
+    'detached = "always"',
+    Setting.UNREAD: "it could not be read: due runs of detached volumes wait",
+}
+
+
+def moment(when: datetime) -> str:
+    """A time to the second, in the zone that it is in (UTC everywhere in lhbackupd)."""
+    return f"{when:%Y-%m-%d %H:%M:%S} {when.tzname() or ''}".strip()
+
+
+def span(seconds: float) -> str:
+    """A duration in its two greatest units, for example `4 h 10 min`."""
+    whole = max(0, round(seconds))
+    for unit, name, part, smaller in ((_DAY, "d", _HOUR, "h"), (_HOUR, "h", _MINUTE, "min"), (_MINUTE, "min", 1, "s")):
+        if whole >= unit:
+            rest = whole % unit // part
+            return f"{whole // unit} {name} {rest} {smaller}" if rest else f"{whole // unit} {name}"
+    return f"{whole} s"
+
+
+def protection(word: Protection, *, late: bool = False) -> str:
+    """Up to when a volume's data is in a backup; `late` says that the last word on it is too old to be believed."""
+    if word.last_outcome is None:
+        return "never backed up"
+    if word.last_outcome in PROTECTED and not late:
+        return _protected(word)
+    if word.unprotected_bytes:
+        since = f"since {moment(word.protected_until)}" if word.protected_until else "and never backed up"
+        return f"{word.unprotected_bytes} bytes unprotected {since}"
+    return f"protected only until {moment(word.protected_until)}" if word.protected_until else "never backed up"
+
+
+def _protected(word: Protection) -> str:
+    if word.last_outcome is Outcome.UNCHANGED:
+        return f"protected, unchanged since {moment(word.last_success)}" if word.last_success else "protected, empty"
+    return f"protected as of {moment(word.protected_until)}" if word.protected_until else "protected"
+
+
+def waited(run: Run) -> float:
+    """Seconds that workloads have waited for a finished run, with a wait that its end cut short."""
+    if run.waiting_since is None or run.finished_at is None:
+        return run.waited
+    return run.waited + max(0.0, (run.finished_at - run.waiting_since).total_seconds())

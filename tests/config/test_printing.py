@@ -1,0 +1,79 @@
+"""The configuration in force, and the example that comes with the project."""
+
+import tomllib
+from pathlib import Path
+
+from lhbackupd.config import check, example, load, show
+from lhbackupd.core.model import Policy
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_the_example_in_the_repository_is_the_one_that_is_printed() -> None:
+    assert (ROOT / "config.example.toml").read_text() == example()
+
+
+def test_the_example_loads_and_says_the_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(example())
+    assert check(file, {}) == ()
+    config, default = load(file, {}), load(None, {})
+    assert config.policies == (Policy(name="nightly", cron="0 2 * * *", keep_last=7),)
+    assert config.settings.model_copy(update={"policy": ()}) == default.settings
+
+
+def test_the_example_has_every_key_and_what_is_commented_out_is_allowed(tmp_path: Path) -> None:
+    text = example()
+    for line in text.splitlines():
+        key, equals, _ = line.removeprefix("# ").partition(" = ")
+        if line.startswith("# ") and equals and key.isidentifier():
+            text = text.replace(line, line.removeprefix("# "))
+    text = text.replace("/etc/lhbackupd/", f"{tmp_path}/").replace(f'token_file = "{tmp_path}/token"', "")
+    for name in ("ca.crt", "client.crt", "client.key", "password"):
+        (tmp_path / name).touch()
+    file = tmp_path / "config.toml"
+    file.write_text(text)
+    assert check(file, {}) == ()
+    written = tomllib.loads(text)
+    expected = load(file, {}).settings.model_dump()
+    expected["longhorn"].pop("token_file")
+    assert set(written["policy"][0]) == set(expected["policy"][0])
+    for section in set(expected) - {"policy", "instance"}:
+        assert set(written[section]) == set(expected[section])
+
+
+def test_what_is_in_force_is_shown_with_where_it_comes_from(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[longhorn]\npoll = "20s"\n[[policy]]\nname = "a"\ncron = "@daily"\nmatch = { pvc = ["db-*"] }')
+    shown = show(load(file, {"LHBACKUPD_LIMITS__CLUSTER": "9"})).splitlines()
+    assert f'poll = "20s"  # {file}' in shown
+    assert "cluster = 9  # environment LHBACKUPD_LIMITS__CLUSTER" in shown
+    assert "per_node = 1  # default" in shown
+    assert "# token_file is not set" in shown
+    assert f'match.pvc = ["db-*"]  # {file}' in shown
+    assert 'patience.backup = "15m"  # default' in shown
+
+
+def test_policies_of_the_environment_are_shown_as_such(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[[policy]]\nname = "a"\ncron = "@daily"\ntimezone = "UTC"')
+    shown = show(load(file, {"LHBACKUPD_POLICY": '[{"name": "b", "cron": "@hourly"}]'}))
+    assert 'name = "b"  # environment LHBACKUPD_POLICY' in shown
+    assert 'timezone = "UTC"  # default' in shown
+
+
+def test_what_is_shown_loads_as_the_same_configuration(tmp_path: Path) -> None:
+    file, again = tmp_path / "config.toml", tmp_path / "again.toml"
+    file.write_text(example())
+    again.write_text(show(load(file, {"LHBACKUPD_RETRY__LONGEST": "90m"})))
+    assert load(again, {}) == load(file, {"LHBACKUPD_RETRY__LONGEST": "90m"})
+
+
+def test_a_database_password_is_masked_and_paths_of_secrets_are_shown(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("hush")
+    environ = {"LHBACKUPD_STATE__URL": "postgresql://me:hush@db/x", "LHBACKUPD_LONGHORN__TOKEN_FILE": str(token)}
+    shown = show(load(None, environ))
+    assert "hush" not in shown
+    assert 'url = "postgresql://me:***@db/x"  # environment LHBACKUPD_STATE__URL' in shown
+    assert f'token_file = "{token}"' in shown

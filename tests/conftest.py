@@ -1,0 +1,32 @@
+"""Fixtures that every ring of tests uses."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.rig import Rig
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    """A simulated cluster in virtual time, with the setting on."""
+    made = Rig(tmp_path)
+    await made.allow()
+    yield made
+    await made.http.aclose()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loop_is_set() -> Iterator[None]:
+    """Have a loop set that is closed in the end.
+
+    The plugin for virtual time asks every test, synchronous ones too, for the present loop, and where none is set
+    asyncio makes one that nobody closes: a warning, and with that an error, in whichever test the garbage is collected.
+    """
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        asyncio.set_event_loop(loop)
+        yield
+        asyncio.set_event_loop(None)

@@ -1,0 +1,150 @@
+"""The journal on a real SQLite file."""
+
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lhbackupd.core import protection
+from lhbackupd.core.model import Outcome, Phase, Run
+from lhbackupd.engine.journal import VERSION, Journal, JournalError
+
+NOW = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
+
+
+def a_run(run_id: str = "r1", *, volume: str = "db", due: datetime = NOW, attempt: int = 1) -> Run:
+    return Run(id=run_id, policy="nightly", volume=volume, due=due, queued_at=NOW, attempt=attempt)
+
+
+def finished(run: Run, outcome: Outcome = Outcome.COMPLETED, at: datetime = NOW) -> Run:
+    return replace(run, phase=Phase.FINISHED, outcome=outcome, finished_at=at, protected_until=at, backup="backup-1")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    made = Journal(url=f"sqlite:///{tmp_path}/state.db")
+    made.open()
+    yield made
+    made.close()
+
+
+def reopened(journal: Journal) -> Journal:
+    journal.close()
+    journal.open()
+    return journal
+
+
+def test_what_was_enqueued_is_there_after_a_restart(journal: Journal) -> None:
+    assert journal.enqueue([a_run()]) == {"r1"}
+    assert reopened(journal).unfinished() == (a_run(),)
+
+
+def test_the_same_due_time_of_a_schedule_is_enqueued_once(journal: Journal) -> None:
+    journal.enqueue([a_run("r1")])
+    assert journal.enqueue([a_run("r2"), a_run("r3", volume="other")]) == {"r3"}
+    assert [run.id for run in journal.unfinished()] == ["r1", "r3"]
+
+
+def test_a_move_is_read_back_as_it_was_written(journal: Journal) -> None:
+    journal.enqueue([a_run()])
+    moved = replace(
+        a_run(),
+        phase=Phase.BACKING_UP,
+        entered={"attaching": NOW},
+        known_backups=("backup-0",),
+        asked_at=NOW,
+        waiting_since=NOW,
+        waited=1.5,
+    )
+    journal.save(moved)
+    assert reopened(journal).unfinished() == (moved,)
+
+
+def test_end_protection_and_successor_are_one_transaction(journal: Journal) -> None:
+    journal.enqueue([a_run()])
+    end = finished(a_run(), Outcome.FAILED)
+    word = protection.after(None, end)
+    with journal.engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE lhbackupd_protection RENAME TO aside"))
+    with pytest.raises(JournalError, match="cannot be written"):
+        journal.finish(end, word, a_run("r1-2", attempt=2))
+    with journal.engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE aside RENAME TO lhbackupd_protection"))
+    assert journal.unfinished() == (a_run(),)
+    journal.finish(end, word, a_run("r1-2", attempt=2))
+    assert [run.id for run in journal.unfinished()] == ["r1-2"]
+    assert journal.protections() == (word,)
+
+
+def test_history_is_newest_first_and_can_be_narrowed(journal: Journal) -> None:
+    runs = [a_run(f"r{n}", volume=f"v{n % 2}", due=NOW + timedelta(hours=n)) for n in range(4)]
+    journal.enqueue([finished(run, at=run.due) for run in runs])
+    assert [run.id for run in journal.history()] == ["r3", "r2", "r1", "r0"]
+    assert [run.id for run in journal.history(volume="v1", limit=1)] == ["r3"]
+    assert journal.history(policy="other") == ()
+
+
+def test_pruning_drops_old_ends_and_no_unfinished_run(journal: Journal) -> None:
+    journal.enqueue([finished(a_run("old", due=NOW - timedelta(days=9)), at=NOW - timedelta(days=9)), a_run("open")])
+    assert journal.prune(NOW - timedelta(days=1)) == 1
+    assert [run.id for run in journal.unfinished()] == ["open"]
+
+
+def test_the_origin_stays_and_the_file_is_for_its_owner_only(journal: Journal, tmp_path: Path) -> None:
+    origin = journal.origin
+    assert len(origin) == 8
+    assert reopened(journal).origin == origin
+    assert stat.S_IMODE((tmp_path / "state.db").stat().st_mode) == 0o600
+
+
+def test_a_newer_schema_is_refused_with_what_to_do(journal: Journal) -> None:
+    with journal.engine.begin() as connection:
+        connection.execute(sa.text(f"UPDATE lhbackupd_facts SET value = '{VERSION + 1}' WHERE name = 'version'"))
+    with pytest.raises(JournalError, match=r"newer lhbackupd made.*install the newer one again"):
+        journal.open()
+
+
+def test_a_file_that_is_no_database_is_named_and_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "state.db"
+    file.write_text("this is not a database, and long enough to look at its header" * 20)
+    before = file.read_bytes()
+    journal = Journal(url=f"sqlite:///{file}")
+    with pytest.raises(JournalError, match=r"state\.db cannot be opened: file is not a database"):
+        journal.open()
+    journal.close()
+    assert file.read_bytes() == before
+
+
+def test_reading_a_journal_that_does_not_exist_makes_none(tmp_path: Path) -> None:
+    journal = Journal(url=f"sqlite:///{tmp_path}/nothing.db", readonly=True)
+    with pytest.raises(JournalError, match="unable to open"):
+        journal.history()
+    journal.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+_TEXT = st.text(max_size=40)
+
+
+@given(
+    reason=_TEXT,
+    backup=_TEXT,
+    known=st.lists(_TEXT, max_size=3),
+    waited=st.floats(0, 1e9),
+    phase=st.sampled_from(Phase),
+)
+def test_any_run_survives_the_journal(reason: str, backup: str, known: list[str], waited: float, phase: Phase) -> None:
+    journal = Journal(url="sqlite://")
+    journal.open()
+    run = replace(a_run(), reason=reason, backup=backup, known_backups=tuple(known), waited=waited)
+    journal.enqueue([run])
+    run = replace(run, phase=phase, finished_at=NOW if phase is Phase.FINISHED else None)
+    journal.save(run)
+    assert (*journal.unfinished(), *journal.history()) == (run,)
+    journal.close()

@@ -1,0 +1,189 @@
+"""A daemon without its loop: real keeper, scheduler, journal and inventory, put into whatever state a test wants."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+from typing_extensions import override
+
+from lhbackupd.clock import Clock
+from lhbackupd.core.cluster import Backup, Fault, Node, Setting, Target, Volume
+from lhbackupd.core.commands import Command, Seen
+from lhbackupd.core.model import Limits, Match, Origin, Outcome, Phase, Policy, Retry, Run
+from lhbackupd.core.protection import Protection, after
+from lhbackupd.engine.inventory import Inventory, Picture
+from lhbackupd.engine.journal import Journal
+from lhbackupd.engine.keeper import Keeper, Rules
+from lhbackupd.engine.scheduler import Scheduler
+from lhbackupd.longhorn.client import Longhorn
+from lhbackupd.surface.health import unready
+from lhbackupd.surface.report import Report
+from lhbackupd.surface.status import Recent, Sources, report
+
+T = TypeVar("T")
+
+NOON = datetime(2026, 10, 22, 12, 0, tzinfo=UTC)
+#: twice in the last two days, at 02:00
+TODAY = NOON.replace(hour=2)
+ORIGIN = Origin(instance="shop-backups", journal="5eed0001")
+NIGHTLY = Policy(name="nightly", cron="0 2 * * *", match=Match(namespace=("shop",)))
+HOURLY = Policy(name="hourly", cron="0 * * * *", match=Match(name=("pvc-db",)))
+
+
+@dataclass(slots=True)
+class Hands:
+    """What a clock shows, until somebody turns it."""
+
+    wall: datetime = NOON
+    monotonic: float = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class StillClock(Clock):
+    """Stands still."""
+
+    hands: Hands = field(default_factory=Hands)
+
+    @override
+    def now(self) -> datetime:
+        return self.hands.wall
+
+    @override
+    def monotonic(self) -> float:
+        return self.hands.monotonic
+
+    def turn(self, seconds: float) -> None:
+        self.hands.wall += timedelta(seconds=seconds)
+        self.hands.monotonic += seconds
+
+
+class NoLonghorn:
+    """Nothing here may talk to Longhorn."""
+
+    async def look(self, run: Run) -> Seen:
+        raise NotImplementedError
+
+    async def act(self, run: Run, command: Command) -> Fault | None:
+        raise NotImplementedError
+
+    async def prune(self, run: Run, keep_last: int | None) -> tuple[tuple[Backup, ...], Fault | None]:
+        raise NotImplementedError
+
+
+async def at_once(function: Any, /, *arguments: Any) -> Any:
+    return function(*arguments)
+
+
+def volume(name: str, **fields: Any) -> Volume:
+    return replace(Volume(name=name, size=2**30, state="detached", pvc=name[4:], pvc_namespace="shop"), **fields)
+
+
+def queued(name: str, *, policy: str = "nightly", due: datetime = TODAY, **fields: Any) -> Run:
+    return replace(Run(id=f"run-{name}", policy=policy, volume=name, due=due, queued_at=due), **fields)
+
+
+def running(name: str, phase: Phase = Phase.BACKING_UP, **fields: Any) -> Run:
+    start = TODAY + timedelta(seconds=1)
+    run = queued(name, phase=phase, started_at=start, node="node-1", ticket=f"ticket-{name}")
+    entered = {Phase.ATTACHING.value: start, phase.value: start + timedelta(seconds=7)}
+    return replace(run, entered=entered, **fields)
+
+
+def ended(name: str, outcome: Outcome, reason: str = "", **fields: Any) -> Run:
+    """A run that took 40 s: queued 1 s, attaching 7 s, backing up 22 s, detaching 10 s."""
+    run = running(name)
+    start = TODAY + timedelta(seconds=1)
+    steps = {"attaching": 0, "backing-up": 7, "detaching": 29, "finished": 39}
+    return replace(
+        run,
+        phase=Phase.FINISHED,
+        entered={phase: start + timedelta(seconds=seconds) for phase, seconds in steps.items()},
+        finished_at=start + timedelta(seconds=39),
+        outcome=outcome,
+        reason=reason,
+        **fields,
+    )
+
+
+class House:
+    """All that a report is made from."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.clock = StillClock()
+        self.journal = journal
+        self.scheduler = Scheduler(engine=journal.engine, now=self.clock.now)
+        self.scheduler.start()
+        self.inventory = Inventory(
+            longhorn=Longhorn(url="http://127.0.0.1:9"), clock=self.clock, period=15, told=lambda _before, _after: None
+        )
+        self.inventory.picture = Picture(
+            at=NOON,
+            setting=Setting.ALLOWED,
+            nodes={"node-1": Node(name="node-1", ready=True)},
+            targets={"default": Target(name="default", available=True)},
+            took=0.2,
+        )
+        rules = Rules(policies={"nightly": NIGHTLY}, limits=Limits(), retry=Retry())
+        self.keeper = Keeper(
+            rules=rules,
+            origin=ORIGIN,
+            clock=self.clock,
+            journal=journal,
+            scheduler=self.scheduler,
+            inventory=self.inventory,
+            gateway=NoLonghorn(),
+            offload=at_once,
+            tell=lambda _event: None,
+        )
+        self.recent = Recent()
+
+    def look(self, **fields: Any) -> None:
+        """Change what the last poll of Longhorn showed."""
+        self.inventory.picture = replace(self.inventory.picture, **fields)
+
+    def has(self, *volumes: Volume, policy: Policy = NIGHTLY) -> None:
+        """There are these volumes too, under `policy`."""
+        picture = self.inventory.picture
+        self.look(volumes={**picture.volumes, **{volume.name: volume for volume in volumes}})
+        wanted = {key: self.keeper.rules.policies[key[0]] for key in self.scheduler.schedules}
+        self.keeper.rules = replace(self.keeper.rules, policies={**self.keeper.rules.policies, policy.name: policy})
+        self.scheduler.sync({**wanted, **{(policy.name, volume.name): policy for volume in volumes}})
+
+    def knows(self, *runs: Run) -> None:
+        """These runs have ended."""
+        for run in runs:
+            key = (run.policy, run.volume)
+            self.keeper.protections[key] = after(self.keeper.protections.get(key), run)
+
+    def known(self, key: tuple[str, str]) -> Protection | None:
+        return self.keeper.protections.get(key)
+
+    @property
+    def sources(self) -> Sources:
+        return Sources(
+            keeper=self.keeper,
+            inventory=self.inventory,
+            scheduler=self.scheduler,
+            clock=self.clock,
+            origin=ORIGIN,
+            url="http://longhorn-backend:9500",
+            version="0.1.0",
+            started=NOON - timedelta(days=3),
+            unready=partial(unready, keeper=self.keeper, clock=self.clock),
+        )
+
+    def report(self) -> Report:
+        return report(self.sources, self.recent.runs)
+
+
+@contextmanager
+def house() -> Iterator[House]:
+    journal = Journal(url="sqlite://")
+    journal.open()
+    try:
+        yield House(journal)
+    finally:
+        journal.close()

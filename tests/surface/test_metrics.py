@@ -1,0 +1,197 @@
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, Metric
+
+from lhbackupd.core.cluster import Backup, Fault, FaultKind
+from lhbackupd.core.model import Outcome, Phase
+from lhbackupd.engine.events import Defect, Event, JournalTrouble, Missed, Moved, Polled, Pruned, Rescheduled
+from lhbackupd.engine.inventory import Picture
+from lhbackupd.engine.scheduler import Changes
+from lhbackupd.longhorn.client import Exchange
+from lhbackupd.surface.gauges import Gauges
+from lhbackupd.surface.metrics import Metrics
+from tests.surface.house import NOON, TODAY, House, ended, queued, running, volume
+
+DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
+FAULT = Fault(FaultKind.UNREACHABLE, "no route")
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def metrics(registry: CollectorRegistry) -> Metrics:
+    return Metrics(registry=registry)
+
+
+@pytest.fixture(autouse=True)
+def _gauges(registry: CollectorRegistry, house: House) -> None:
+    registry.register(Gauges(report=house.report))
+
+
+def labels(name: str, policy: str = "nightly") -> dict[str, str]:
+    return {"volume": f"pvc-{name}", "pvc": name, "pvc_namespace": "shop", "policy": policy}
+
+
+def test_a_run_is_counted_once_with_all_its_phases(registry: CollectorRegistry, metrics: Metrics) -> None:
+    metrics(Moved(None, queued("pvc-a")))
+    assert registry.get_sample_value("lhbackupd_runs_total", {"policy": "nightly", "outcome": "failed"}) == 0
+    metrics(Moved(queued("pvc-a"), running("pvc-a", waited=3.0)))
+    metrics(Moved(running("pvc-a"), running("pvc-a", waited=12.0)))
+    metrics(Moved(running("pvc-a"), ended("pvc-a", Outcome.COMPLETED, waited=12.0)))
+    assert registry.get_sample_value("lhbackupd_runs_total", {"policy": "nightly", "outcome": "completed"}) == 1
+    assert registry.get_sample_value("lhbackupd_workload_wait_seconds_total") == 12
+    sums = dict.fromkeys(("queued", "attaching", "backing-up", "detaching"), 0.0)
+    for phase in sums:
+        assert registry.get_sample_value("lhbackupd_phase_duration_seconds_count", {"phase": phase}) == 1
+        sums[phase] = registry.get_sample_value("lhbackupd_phase_duration_seconds_sum", {"phase": phase}) or 0
+    assert sums == {"queued": 1, "attaching": 7, "backing-up": 22, "detaching": 10}
+
+
+def test_the_wait_before_another_attempt_is_no_time_in_the_queue(registry: CollectorRegistry, metrics: Metrics) -> None:
+    again = replace(ended("pvc-a", Outcome.COMPLETED), queued_at=TODAY - timedelta(hours=1), not_before=TODAY)
+    metrics(Moved(None, again))
+    assert registry.get_sample_value("lhbackupd_phase_duration_seconds_sum", {"phase": "queued"}) == 1
+
+
+def test_a_skipped_run_is_counted_although_it_never_moved(registry: CollectorRegistry, metrics: Metrics) -> None:
+    metrics(Moved(None, ended("pvc-a", Outcome.SKIPPED)))
+    assert registry.get_sample_value("lhbackupd_runs_total", {"policy": "nightly", "outcome": "skipped"}) == 1
+
+
+def test_missed_pruned_and_defects_are_counted(registry: CollectorRegistry, metrics: Metrics) -> None:
+    backup = Backup(name="b", volume="pvc-a", snapshot="s", state="Completed")
+    for event in (
+        Missed(queued("pvc-a"), 3),
+        Pruned(ended("pvc-a", Outcome.COMPLETED), (backup, backup), FAULT),
+        Defect(running("pvc-a"), ValueError("x")),
+        Rescheduled(Changes()),
+        JournalTrouble("full"),
+    ):
+        metrics(event)
+    nightly = {"policy": "nightly"}
+    assert registry.get_sample_value("lhbackupd_runs_missed_total", nightly) == 3
+    assert registry.get_sample_value("lhbackupd_backups_pruned_total", nightly) == 2
+    assert registry.get_sample_value("lhbackupd_prune_failures_total", nightly) == 1
+    assert registry.get_sample_value("lhbackupd_defects_total") == 1
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(200, "2xx"), (404, "4xx"), (500, "5xx"), (None, "none")])
+def test_requests_are_told_apart_by_route_and_class_of_answer(
+    registry: CollectorRegistry, metrics: Metrics, status: int | None, outcome: str
+) -> None:
+    metrics.observe(Exchange(method="GET", route="/v1/volumes/{name}", seconds=0.2, status=status))
+    found = {"method": "GET", "route": "/v1/volumes/{name}", "outcome": outcome}
+    assert registry.get_sample_value("lhbackupd_longhorn_request_duration_seconds_sum", found) == pytest.approx(0.2)
+
+
+def test_gauges_of_a_volume_say_how_it_is_protected(registry: CollectorRegistry, house: House) -> None:
+    house.has(volume("pvc-a"))
+    assert registry.get_sample_value("lhbackupd_volume_last_success_timestamp_seconds", labels("a")) is None
+    done = ended("pvc-a", Outcome.COMPLETED, protected_until=TODAY)
+    look = replace(ended("pvc-a", Outcome.BELOW_THRESHOLD, new_bytes=4096), finished_at=NOON)
+    house.knows(done, look)
+    value = registry.get_sample_value
+    assert done.finished_at is not None
+    assert value("lhbackupd_volume_last_success_timestamp_seconds", labels("a")) == done.finished_at.timestamp()
+    assert value("lhbackupd_volume_last_check_timestamp_seconds", labels("a")) == NOON.timestamp()
+    assert value("lhbackupd_volume_protected_until_timestamp_seconds", labels("a")) == TODAY.timestamp()
+    assert value("lhbackupd_volume_unprotected_bytes", labels("a")) == 4096
+    outcomes = [
+        sample.labels["outcome"]
+        for metric in registry.collect()
+        for sample in metric.samples
+        if sample.name == "lhbackupd_volume_last_outcome"
+    ]
+    assert outcomes == ["below-threshold"]
+
+
+def test_the_series_of_a_volume_that_is_gone_go(registry: CollectorRegistry, house: House) -> None:
+    house.has(volume("pvc-a"))
+    house.knows(ended("pvc-a", Outcome.COMPLETED))
+    assert registry.get_sample_value("lhbackupd_volume_last_check_timestamp_seconds", labels("a")) is not None
+    house.scheduler.sync({})
+    assert registry.get_sample_value("lhbackupd_volume_last_check_timestamp_seconds", labels("a")) is None
+
+
+def test_gauges_are_there_before_longhorn_answers(registry: CollectorRegistry, house: House) -> None:
+    house.has(volume("pvc-a"))
+    house.knows(ended("pvc-a", Outcome.COMPLETED))
+    house.inventory.picture = Picture()
+    unnamed = labels("a") | {"pvc": "", "pvc_namespace": ""}
+    assert registry.get_sample_value("lhbackupd_volume_last_check_timestamp_seconds", unnamed) is not None
+    assert registry.get_sample_value("lhbackupd_longhorn_up") == 0
+
+
+def test_queue_tickets_and_waiters_are_counted(registry: CollectorRegistry, house: House) -> None:
+    house.keeper.active["a"] = running("pvc-a", waiter="pod shop/a", waiting_since=NOON)
+    house.keeper.active["b"] = running("pvc-b", ticket="")
+    house.keeper.waiting["c"] = queued("pvc-c", reason="waits for run x of the same volume")
+    value = registry.get_sample_value
+    assert value("lhbackupd_runs_active", {"phase": "backing-up"}) == 2
+    assert value("lhbackupd_runs_active", {"phase": "attaching"}) == 0
+    assert value("lhbackupd_queue_length", {"waits_for": "volume"}) == 1
+    assert value("lhbackupd_queue_length", {"waits_for": "node"}) == 0
+    assert value("lhbackupd_tickets_held") == 1
+    assert value("lhbackupd_oldest_ticket_age_seconds") == 10 * 3600 - 1
+    assert value("lhbackupd_workloads_waiting") == 1
+    house.keeper.active.clear()
+    assert value("lhbackupd_oldest_ticket_age_seconds") == 0
+
+
+def test_workings_show_trouble(registry: CollectorRegistry, house: House) -> None:
+    value = registry.get_sample_value
+    assert (value("lhbackupd_journal_trouble"), value("lhbackupd_ready"), value("lhbackupd_longhorn_up")) == (0, 1, 1)
+    house.keeper.trouble = "disk is full"
+    house.look(fault=FAULT)
+    assert (value("lhbackupd_journal_trouble"), value("lhbackupd_ready"), value("lhbackupd_longhorn_up")) == (1, 0, 0)
+    house.clock.turn(20)
+    assert value("lhbackupd_scheduler_last_turn_timestamp_seconds") == NOON.timestamp()
+
+
+def everything(house: House, metrics: Metrics) -> None:
+    house.has(volume("pvc-a"))
+    house.knows(ended("pvc-a", Outcome.COMPLETED, protected_until=TODAY))
+    happened: tuple[Event, ...] = (
+        Moved(None, ended("pvc-a", Outcome.COMPLETED)),
+        Polled(Picture(), house.inventory.picture),
+        Missed(queued("pvc-a"), 1),
+        Pruned(ended("pvc-a", Outcome.COMPLETED), (), None),
+    )
+    for event in happened:
+        metrics(event)
+    metrics.observe(Exchange(method="GET", route="/v1/volumes", seconds=0.1, status=200))
+
+
+def documented() -> Iterator[tuple[str, str, frozenset[str]]]:
+    for line in DOCS.read_text().splitlines():
+        if row := re.fullmatch(r"\| `(\w+)` \| (\w+) \|([^|]*)\| .+ \|", line):
+            yield row[1], row[2], frozenset(re.findall(r"`(\w+)`", row[3]))
+
+
+def exposed(metric: Metric) -> tuple[str, str, frozenset[str]]:
+    assert metric.samples, f"{metric.name} has no sample"
+    assert metric.documentation.endswith(".")
+    found = frozenset(label for sample in metric.samples for label in sample.labels) - {"le"}
+    return metric.name + ("_total" if metric.type == "counter" else ""), metric.type, found
+
+
+def test_the_documentation_and_the_registry_agree(registry: CollectorRegistry, house: House, metrics: Metrics) -> None:
+    everything(house, metrics)
+    assert sorted(documented()) == sorted(exposed(metric) for metric in registry.collect())
+
+
+def test_no_label_ever_holds_the_id_of_a_run_or_backup(
+    registry: CollectorRegistry, house: House, metrics: Metrics
+) -> None:
+    everything(house, metrics)
+    house.keeper.active["x"] = running("pvc-a", Phase.DETACHING, backup="backup-1")
+    values = {value for metric in registry.collect() for sample in metric.samples for value in sample.labels.values()}
+    assert not {value for value in values if "run-" in value or "backup-1" in value or "ticket" in value}

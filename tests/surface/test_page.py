@@ -1,0 +1,109 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from lhbackupd.core.cluster import Fault, FaultKind, Node, Setting, Target
+from lhbackupd.core.model import Outcome, Phase
+from lhbackupd.engine.events import Moved
+from lhbackupd.surface.markup import ROWS
+from lhbackupd.surface.page import page
+from tests.surface.house import NOON, TODAY, House, ended, queued, running, volume
+from tests.surface.test_web import Document, read
+
+
+def shown(house: House) -> Document:
+    return read(page(house.report()))
+
+
+def test_an_empty_house_knows_nothing_yet(house: House) -> None:
+    said = shown(house).said
+    assert "No volumes are known yet" in said
+    assert "Nothing is known yet." in said
+    assert "Nothing is scheduled." in said
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "verdict", "tone"),
+    [
+        ([Outcome.COMPLETED], "The one volume is protected", "good"),
+        ([Outcome.COMPLETED, Outcome.UNCHANGED], "All 2 volumes are protected", "good"),
+        ([Outcome.COMPLETED, Outcome.SUSPENDED], "1 of 2 volumes is not protected, by configuration", "warn"),
+        ([Outcome.COMPLETED, Outcome.FAILED, Outcome.REFUSED], "2 of 3 volumes are not protected", "bad"),
+    ],
+)
+def test_the_verdict_is_one_sentence(house: House, outcomes: list[Outcome], verdict: str, tone: str) -> None:
+    for number, outcome in enumerate(outcomes):
+        house.has(volume(f"pvc-{number}"))
+        house.knows(ended(f"pvc-{number}", outcome))
+    text = page(house.report())
+    assert f'<h1 class="{tone}">{verdict}</h1>' in text
+    assert f"<title>{verdict} · shop-backups</title>" in text
+
+
+def test_it_says_what_is_not_protected_and_why(house: House) -> None:
+    house.has(volume("pvc-a"), volume("pvc-b"))
+    house.look(volumes={**house.inventory.picture.volumes, "pvc-x": volume("pvc-x", pvc="", pvc_namespace="")})
+    house.knows(ended("pvc-a", Outcome.FAILED, "no replica can be used"))
+    said = shown(house).said
+    assert "failed: no replica can be used" in said
+    assert "no run has finished yet" in said
+    assert "no policy matches it" in said
+
+
+def test_it_says_what_runs_what_waits_and_what_is_next(house: House) -> None:
+    house.has(volume("pvc-a"), volume("pvc-b"), volume("pvc-c"))
+    house.keeper.active["a"] = running(
+        "pvc-a", progress=62, attempt=2, waiter="pod shop/a-0", waiting_since=NOON - timedelta(seconds=14)
+    )
+    house.keeper.active["b"] = running("pvc-b", Phase.ATTACHING)
+    house.keeper.waiting["b"] = queued("pvc-b", reason="waits for one of 1 places on node-1 (limits.per_node)")
+    house.keeper.waiting["c"] = queued("pvc-c", attempt=3, not_before=NOON + timedelta(minutes=7), reason="again")
+    document = shown(house)
+    assert "pod shop/a-0, for 14 s" in document.said
+    assert "62 %" in document.said
+    assert "waits for one of 1 places on node-1 (limits.per_node)" in document.said
+    assert "in 7 min" in document.said
+    assert "in 14 h" in document.said
+    assert "progress" in document.tags
+
+
+def test_troubles_come_first(house: House) -> None:
+    house.keeper.trouble = "disk is full"
+    house.look(
+        fault=Fault(FaultKind.UNREACHABLE, "no route"),
+        setting=Setting.UNREAD,
+        nodes={"n": Node(name="n", ready=False, message="gone"), "m": Node(name="m", ready=True, cordoned=True)},
+        targets={"t": Target(name="t", available=False, message="no NFS")},
+    )
+    text = page(house.report())
+    for alarm in (
+        "lhbackupd is not ready: journal: disk is full",
+        "Longhorn cannot be polled: no route. Volumes are shown as last seen.",
+        "Backup target t is not available: no NFS",
+        "Node n is not Ready: gone",
+    ):
+        assert text.index(f'<p class="alarm">{alarm}</p>') < text.index("Not protected")
+
+
+def test_what_ended_lately_is_shown_with_who_waited(house: House) -> None:
+    done = ended("pvc-a", Outcome.COMPLETED, "backup b holds it", waiter="pod shop/a-0", waited=12.0)
+    house.recent(Moved(None, done))
+    house.recent(Moved(None, replace(done, finished_at=None, outcome=None)))
+    said = shown(house).said
+    assert "pod shop/a-0 waited 12 s" in said
+    assert "never" in said
+
+
+def test_protected_volumes_are_there_for_whoever_opens_them(house: House) -> None:
+    house.has(volume("pvc-a"))
+    house.knows(ended("pvc-a", Outcome.COMPLETED, protected_until=TODAY))
+    document = shown(house)
+    assert "details" in document.tags
+    assert "protected as of 2026-10-22 02:00:00 UTC" in document.said
+
+
+def test_a_long_table_is_cut_and_says_so(house: House) -> None:
+    house.has(*(volume(f"pvc-{number}") for number in range(ROWS + 3)))
+    text = page(house.report())
+    assert "and 3 more, see" in text

@@ -1,0 +1,147 @@
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+import msgspec
+
+from lhbackupd.core.cluster import Fault, FaultKind, Node, Setting
+from lhbackupd.core.model import Match, Outcome, Phase, Policy
+from lhbackupd.engine.events import Moved
+from lhbackupd.engine.inventory import Picture
+from lhbackupd.surface.health import unready
+from lhbackupd.surface.report import Report, Totals
+from lhbackupd.surface.standing import Standing, Wait
+from lhbackupd.surface.status import Recent, report
+from tests.surface.house import HOURLY, NIGHTLY, NOON, TODAY, House, ended, queued, running, volume
+
+
+def test_a_report_survives_json(house: House) -> None:
+    house.has(volume("pvc-a"), volume("pvc-b"))
+    house.knows(ended("pvc-a", Outcome.COMPLETED, protected_until=TODAY))
+    house.keeper.active["x"] = running("pvc-a")
+    house.keeper.waiting["y"] = queued("pvc-b")
+    house.recent(Moved(None, ended("pvc-a", Outcome.COMPLETED)))
+    made = house.report()
+    raw = msgspec.json.encode(made)
+    assert msgspec.json.decode(raw, type=Report) == made
+    assert msgspec.json.decode(raw)["version"] == 1
+
+
+def test_volumes_count_once_where_they_stand_worst(house: House) -> None:
+    house.has(*(volume(f"pvc-{name}") for name in ("ok", "new", "off", "bad", "db")))
+    house.has(volume("pvc-db"), policy=HOURLY)
+    house.look(volumes={**house.inventory.picture.volumes, "pvc-dev": volume("pvc-dev", pvc_namespace="dev")})
+    house.knows(
+        ended("pvc-ok", Outcome.COMPLETED),
+        ended("pvc-off", Outcome.SUSPENDED),
+        ended("pvc-bad", Outcome.FAILED),
+        ended("pvc-db", Outcome.COMPLETED),
+        replace(ended("pvc-db", Outcome.FAILED), policy="hourly"),
+    )
+    made = house.report()
+    assert made.totals == Totals(protected=1, unprotected=1, suspended=1, failing=2, uncovered=1)
+    assert [row.standing for row in made.volumes] == sorted(
+        (row.standing for row in made.volumes), key=list(Standing).index
+    )
+    assert made.schedules == 6
+
+
+def test_a_volume_whose_runs_do_not_end_is_no_longer_protected(house: House) -> None:
+    house.has(volume("pvc-a"))
+    house.knows(ended("pvc-a", Outcome.COMPLETED, protected_until=TODAY))
+    house.clock.turn(36 * 3600)
+    assert house.report().volumes[0].standing is Standing.PROTECTED
+    house.clock.turn(3 * 3600)  # another 02:00 has passed
+    row = house.report().volumes[0]
+    assert row.standing is Standing.UNPROTECTED
+    assert row.reason.startswith("overdue")
+    assert row.protection == "protected only until 2026-10-22 02:00:00 UTC"
+
+
+def test_volumes_without_a_schedule_are_named_with_the_reason(house: House) -> None:
+    grouped = Policy(name="grouped", cron="@daily", match=Match(group=("gold",)))
+    house.has(policy=grouped)
+    house.look(
+        volumes={name: volume(name, pvc_namespace=space) for name, space in (("pvc-a", "shop"), ("pvc-b", "dev"))},
+        broken={"pvc-c": "no name"},
+    )
+    assert {row.volume: row.reason for row in house.report().uncovered} == {
+        "pvc-a": "its schedule has not been made yet",
+        "pvc-b": "its groups have not been read yet",
+        "pvc-c": "Longhorn's entry for it makes no sense: no name",
+    }
+    house.look(groups={"pvc-b": frozenset({"default"})})
+    assert house.report().uncovered[1].reason == "no policy matches it"
+
+
+def test_a_running_run_is_shown_with_who_waits_for_it(house: House) -> None:
+    house.has(volume("pvc-a"))
+    house.keeper.active["x"] = running(
+        "pvc-a", progress=40, waiter="pod shop/db-0", waiting_since=NOON - timedelta(seconds=12)
+    )
+    [run] = house.report().running
+    assert (run.phase, run.progress, run.waiter) == (Phase.BACKING_UP, 40, "pod shop/db-0")
+    assert run.since == TODAY + timedelta(seconds=8)
+    assert run.ticket_since == TODAY + timedelta(seconds=1)
+    house.keeper.active["x"] = running("pvc-a", ticket="", waiter="pod shop/db-0")
+    [run] = house.report().running
+    assert (run.waiter, run.ticket_since) == ("", None)
+
+
+def test_waiting_runs_come_oldest_due_first(house: House) -> None:
+    house.keeper.waiting["b"] = queued("pvc-b", reason="waits for run x of the same volume")
+    house.keeper.waiting["a"] = queued("pvc-a", due=TODAY - timedelta(hours=1))
+    assert [(run.volume, run.waits_for) for run in house.report().waiting] == [
+        ("pvc-a", Wait.TURN),
+        ("pvc-b", Wait.VOLUME),
+    ]
+
+
+def test_what_is_due_next_is_counted_by_policy(house: House) -> None:
+    house.has(volume("pvc-a"), volume("pvc-db"))
+    house.has(volume("pvc-db"), policy=HOURLY)
+    found = [(due.policy, due.due, due.volumes) for due in house.report().next]
+    assert found == [("hourly", NOON + timedelta(hours=1), 1), ("nightly", NOON + timedelta(hours=14), 2)]
+
+
+def test_longhorn_is_not_reachable_before_the_first_poll_nor_after_a_fault(house: House) -> None:
+    house.inventory.picture = Picture()
+    assert not house.report().longhorn.reachable
+    assert house.report().longhorn.setting is Setting.UNREAD
+    house.look(at=NOON)
+    assert house.report().longhorn.reachable
+    house.look(fault=Fault(FaultKind.UNREACHABLE, "no route"), nodes={"n": Node(name="n", ready=False, message="gone")})
+    shown = house.report().longhorn
+    assert (shown.reachable, shown.fault) == (False, "no route")
+    assert [(node.name, node.ready, node.message) for node in shown.nodes] == [("n", False, "gone")]
+
+
+def test_an_address_is_shown_without_credentials(house: House) -> None:
+    sources = replace(house.sources, url="https://me:secret@longhorn.example:8443/api?token=secret")
+    assert report(sources).longhorn.url == "https://longhorn.example:8443/api"
+
+
+def test_readiness_names_config_journal_and_scheduler(house: House) -> None:
+    ready = partial(unready, keeper=house.keeper, clock=house.clock)
+    assert ready() == ()
+    house.clock.turn(29)
+    assert ready() == ()
+    house.clock.turn(2)
+    house.keeper.trouble = "disk is full"
+    assert ready(config=["policy.cron: bad"]) == (
+        "configuration: policy.cron: bad",
+        "journal: disk is full",
+        "scheduler: its loop has not turned for 31 s",
+    )
+    made = house.report().daemon
+    assert (made.ready, made.journal_trouble) == (False, "disk is full")
+    assert made.last_turn == house.clock.now() - timedelta(seconds=31)
+
+
+def test_recent_runs_are_the_last_ones_that_ended(house: House) -> None:
+    recent = Recent(history=[ended("pvc-old", Outcome.COMPLETED)], limit=2)
+    recent(Moved(None, queued("pvc-a")))
+    for name in ("pvc-a", "pvc-b"):
+        recent(Moved(running(name), ended(name, Outcome.COMPLETED)))
+    assert [run.volume for run in recent.runs] == ["pvc-b", "pvc-a"]
+    assert NIGHTLY.name in {run.policy for run in report(house.sources, recent.runs).recent}
