@@ -31,7 +31,7 @@ class Caretaker(Hands, Protocol):
     async def withdraw(self, volume: str, ticket: str) -> Fault | None:
         """Withdraw a ticket of lhbackupd."""
 
-    async def prune(self, run: Run, keep_last: int | None) -> tuple[tuple[Backup, ...], Fault | None]:
+    async def prune(self, run: Run, policy: Policy) -> tuple[tuple[Backup, ...], Fault | None]:
         """Delete backups that the run's policy no longer keeps."""
 
     async def drop_failed(self, run: Run) -> tuple[tuple[Backup, ...], Fault | None]:
@@ -77,11 +77,11 @@ class Housekeeper:
 
     async def tidy(self, run: Run, policy: Policy | None) -> None:
         """After `run` has finished: delete its backup if that failed, or those that its policy no longer keeps."""
-        if run.outcome is Outcome.COMPLETED and policy is not None and policy.keep_last is not None:
+        if run.outcome is Outcome.COMPLETED and policy is not None and policy.keep is not None:
             if rests := self._rests():
                 self._tell(PruningRests(run, rests))
                 return
-            deleted, fault = await self._gateway.prune(run, policy.keep_last)
+            deleted, fault = await self._gateway.prune(run, policy)
         elif run.backup and run.outcome is not Outcome.COMPLETED:
             deleted, fault = await self._gateway.drop_failed(run)
         else:

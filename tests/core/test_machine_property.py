@@ -6,6 +6,7 @@ everything can happen between any two of its lines. What must hold is checked wh
 
 import os
 from dataclasses import replace
+from datetime import UTC
 from typing import Literal
 
 import pytest
@@ -18,7 +19,7 @@ from lhbackupd.core.cluster import Fault, FaultKind, Setting, Target, Volume
 from lhbackupd.core.commands import AskBackup, Attach, Command, CreateSnapshot, Detach, Seen
 from lhbackupd.core.holding import ASK_AGAIN
 from lhbackupd.core.machine import EDGES, decide, views
-from lhbackupd.core.model import Detached, Limits, Now, Outcome, Phase, Policy, Retry, Run
+from lhbackupd.core.model import Detached, Keep, Limits, Now, Outcome, Phase, Policy, Retry, Run
 from lhbackupd.core.naming import LABEL_RUN, made_by
 from lhbackupd.core.retention import expired
 from lhbackupd.core.retry import successor
@@ -27,8 +28,8 @@ from .examples import ORIGIN, made, nodes
 from .longhorn_model import Backup, Longhorn, Ticket
 
 POLICIES = {
-    "nightly": Policy(name="nightly", cron="0 2 * * *", keep_last=1),
-    "weekly": Policy(name="weekly", cron="0 3 * * 0", detached=Detached.ALWAYS, keep_last=2, give_way_after=0),
+    "nightly": Policy(name="nightly", cron="0 2 * * *", keep=Keep(last=1)),
+    "weekly": Policy(name="weekly", cron="0 3 * * 0", detached=Detached.ALWAYS, keep=Keep(last=2), give_way_after=0),
 }
 OUR_PREFIX = "lhbackupd:"
 Crash = Literal["", "before save", "after save", "after act"]
@@ -148,7 +149,7 @@ class OneVolume(RuleBasedStateMachine):
         policy = self.policies.get(run.policy)
         if run.outcome is Outcome.COMPLETED and policy is not None:
             gone = expired(
-                self.longhorn.listed(), volume="vol", policy=run.policy, origin=ORIGIN, keep_last=policy.keep_last
+                self.longhorn.listed(), volume="vol", policy=run.policy, origin=ORIGIN, keep=policy.keep, zone=UTC
             )
             for each in [b for b in self.longhorn.backups if b.name in {g.name for g in gone}]:
                 done = [b for b in self.longhorn.backups if b.state == "Completed"]
