@@ -95,7 +95,7 @@ async def assemble(config: Config, *, clock: Clock, longhorn: Longhorn, offload:
     await offload(journal.open)
     scheduler = Scheduler(engine=journal.engine, now=clock.now)
     await offload(scheduler.start)
-    origin = Origin(instance=config.instance, journal=journal.origin)
+    origin = Origin(instance=config.instance, journal=journal.origin, lease=config.longhorn.lease)
     keeper: Keeper
 
     def polled(before: Picture, after: Picture) -> None:

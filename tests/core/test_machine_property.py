@@ -28,7 +28,7 @@ from .longhorn_model import Backup, Longhorn, Ticket
 
 POLICIES = {
     "nightly": Policy(name="nightly", cron="0 2 * * *", keep_last=1),
-    "weekly": Policy(name="weekly", cron="0 3 * * 0", detached=Detached.ALWAYS, keep_last=2),
+    "weekly": Policy(name="weekly", cron="0 3 * * 0", detached=Detached.ALWAYS, keep_last=2, give_way_after=0),
 }
 OUR_PREFIX = "lhbackupd:"
 Crash = Literal["", "before save", "after save", "after act"]
@@ -228,12 +228,16 @@ class OneVolume(RuleBasedStateMachine):
             case Attach(ticket=name):
                 assert name == after.ticket
                 assert volume is not None
+                if after.former:
+                    assert volume.ticket(after.former) is not None, "renewed a ticket that we no longer have"
+                    return
                 assert volume.plainly_detached
                 assert self.setting is Setting.ALLOWED or run.policy == "weekly"
                 assert self.target_up
-            case Detach(ticket=name):
-                assert name == after.ticket
-                assert name.startswith(OUR_PREFIX)
+            case Detach(ticket=name, backup=backup):
+                assert name in {after.ticket, after.former} or (not name and backup)
+                assert not name or name.startswith(OUR_PREFIX)
+                self._check_dropped(after, backup)
             case CreateSnapshot() | AskBackup():
                 assert volume is not None
                 assert volume.attached
@@ -247,6 +251,12 @@ class OneVolume(RuleBasedStateMachine):
                     self._check_deleted(command.delete)
             case None:
                 pass
+
+    def _check_dropped(self, after: Run, name: str) -> None:
+        for backup in self.longhorn.backups:
+            if backup.name == name:
+                assert backup.labels.get(LABEL_RUN) == after.id, "not a backup of this run"
+                assert after.outcome in {Outcome.YIELDED, Outcome.FAILED}
 
     def _check_deleted(self, names: tuple[str, ...]) -> None:
         for name in names:
@@ -387,9 +397,10 @@ class OneVolume(RuleBasedStateMachine):
 
     @invariant()
     def every_ticket_of_ours_is_of_a_run_that_is_not_over(self) -> None:
-        live = {run.ticket for run in self.journal.values() if not run.finished}
+        unfinished = [run for run in self.journal.values() if not run.finished]
         if self.active is not None:
-            live.add(self.active[0].ticket)
+            unfinished.append(self.active[0])
+        live = {ticket for run in unfinished for ticket in (run.ticket, run.former)}
         for name in self.longhorn.tickets:
             assert not name.startswith(OUR_PREFIX) or name in live
 
