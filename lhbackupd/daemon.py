@@ -31,8 +31,9 @@ from lhbackupd.surface.report import Report
 from lhbackupd.surface.status import Recent, Sources, report
 from lhbackupd.surface.systemd import Systemd
 
-#: seconds of real time that volumes have to be given back at the end
+#: seconds that volumes have to be given back at the end; where time runs faster, no fewer real ones than `_LEAST`
 GRACE = 240.0
+_LEAST = 10.0
 #: seconds between two goes at dropping finished runs that are older than `state.history`
 _PRUNE_EVERY = 3600.0
 
@@ -87,7 +88,7 @@ class Daemon:
                 await stop.wait()
                 self._systemd.tell(STOPPING="1")
                 engine.keeper.stop()
-                left = await _give_back(keeping, engine.keeper)
+                left = await _give_back(keeping, engine.keeper, self._clock)
                 done.set()
             await longhorn.aclose()
             await worker(engine.journal.close)
@@ -189,10 +190,10 @@ class Daemon:
         return 1
 
 
-async def _give_back(keeping: asyncio.Task[None], keeper: Keeper) -> tuple[Run, ...]:
+async def _give_back(keeping: asyncio.Task[None], keeper: Keeper, clock: Clock) -> tuple[Run, ...]:
     """Wait until all volumes are given back, at most GRACE; the runs whose volumes Longhorn did not confirm."""
     try:
-        async with asyncio.timeout(GRACE):
+        async with asyncio.timeout(max(_LEAST, GRACE / clock.speed)):
             await asyncio.shield(keeping)
     except TimeoutError:
         left = tuple(run for run in keeper.active.values() if run.ticket)

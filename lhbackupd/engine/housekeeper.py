@@ -19,6 +19,8 @@ from lhbackupd.engine.runner import Hands
 
 #: how far our clock and Longhorn's may be apart for old backups to be deleted
 SKEW = timedelta(minutes=5)
+#: how long a list of volumes may have been under way: a run that ended meanwhile still shows its ticket in it
+UNDER_WAY = timedelta(minutes=2)
 
 
 class Caretaker(Hands, Protocol):
@@ -47,6 +49,8 @@ class Housekeeper:
         self._clock = clock
         self._tell = tell
         self._swept: datetime | None = None
+        #: tickets of runs that have ended, and when
+        self._ended: dict[str, datetime] = {}
         #: all tickets of lhbackupd in the cluster, as of the last poll
         self.leases: tuple[Lease, ...] = ()
         #: why no work may start; "" if it may
@@ -56,7 +60,9 @@ class Housekeeper:
         """Give back the tickets of ours that no run holds, once per poll. `live` are the ids of those that are held."""
         if picture.at is None or picture.at == self._swept:
             return
-        self._swept = picture.at
+        self._swept = since = picture.at
+        self._ended = {ticket: at for ticket, at in self._ended.items() if at > since - UNDER_WAY}
+        live = {*live, *self._ended}
         self.leases = leases(picture.volumes.values(), origin=self._origin, live=live, now=self._clock.now())
         self.blocked = blocked(self.leases)
         for lease in self.leases:
@@ -77,6 +83,7 @@ class Housekeeper:
 
     async def tidy(self, run: Run, policy: Policy | None) -> None:
         """After `run` has finished: delete its backup if that failed, or those that its policy no longer keeps."""
+        self._ended |= dict.fromkeys(filter(None, (run.ticket, run.former)), self._clock.now())
         if run.outcome is Outcome.COMPLETED and policy is not None and policy.keep is not None:
             if rests := self._rests():
                 self._tell(PruningRests(run, rests))
