@@ -1,7 +1,7 @@
 """Backups and schemas as releases before 1.8 write them, and words that have changed since.
 
 Longhorn 1.1 lists what lies on the target, without a state, and its engine speaks of `in_progress` and `complete`
-(engineapi/backups.go, api/model.go at v1.1). From 1.2 on backups are resources with today's states. Rule: an entry
+(api/model.go; the words are supposed). From 1.2 on backups are resources with today's states. Rule: an entry
 without a state counts as completed only if it says when it was made and reports no error; any other is `Unknown`.
 """
 

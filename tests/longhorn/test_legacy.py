@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lhbackupd.core.cluster import BackupProgress
@@ -64,6 +64,7 @@ def listed(*data: Any) -> tuple[int, Any]:
     return 200, {"type": "collection", "data": list(data)}
 
 
+@settings(deadline=None)  # each example makes a client with its TLS context
 @given(
     by=st.sampled_from(["", "job", "lhbackupd", "lhbackupd:a", OTHER, OURS]) | st.text(max_size=30),
     disabled=st.booleans(),
