@@ -21,6 +21,7 @@ from lhbackupd.engine.inventory import Inventory, Picture
 from lhbackupd.engine.journal import Journal
 from lhbackupd.engine.keeper import Keeper, Rules
 from lhbackupd.engine.scheduler import Scheduler
+from lhbackupd.longhorn.api import Api
 from lhbackupd.longhorn.client import Exchange, Longhorn
 from lhbackupd.longhorn.gateway import Gateway
 
@@ -102,7 +103,8 @@ async def assemble(config: Config, *, clock: Clock, longhorn: Longhorn, offload:
         tell(Polled(before, after))
         keeper.wake()
 
-    inventory = Inventory(longhorn=longhorn, clock=clock, period=config.longhorn.poll.total_seconds(), told=polled)
+    api = Api(longhorn=longhorn)
+    inventory = Inventory(longhorn=api, clock=clock, period=config.longhorn.poll.total_seconds(), told=polled)
     keeper = Keeper(
         rules=rules_of(config),
         origin=origin,
@@ -110,7 +112,7 @@ async def assemble(config: Config, *, clock: Clock, longhorn: Longhorn, offload:
         journal=journal,
         scheduler=scheduler,
         inventory=inventory,
-        gateway=Gateway(longhorn=longhorn, origin=origin),
+        gateway=Gateway(longhorn=api, origin=origin),
         offload=offload,
         tell=tell,
     )

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from lhbackupd.clock import Clock
 from lhbackupd.core.cluster import Fault, Node, Setting, Target, Volume
-from lhbackupd.longhorn.client import Longhorn
+from lhbackupd.longhorn.api import Api
 from lhbackupd.longhorn.errors import LonghornError
 
 #: requests by name in one poll: for volumes that a list lacks, and for groups
@@ -42,9 +42,7 @@ class Picture:
 class Inventory:
     """Polls Longhorn, and holds the latest picture."""
 
-    def __init__(
-        self, *, longhorn: Longhorn, clock: Clock, period: float, told: Callable[[Picture, Picture], None]
-    ) -> None:
+    def __init__(self, *, longhorn: Api, clock: Clock, period: float, told: Callable[[Picture, Picture], None]) -> None:
         self._longhorn = longhorn
         self._clock = clock
         self._period = period

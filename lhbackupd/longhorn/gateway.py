@@ -18,14 +18,14 @@ from lhbackupd.core.model import Origin, Policy, Run
 from lhbackupd.core.retention import expired
 from lhbackupd.core.timetable import parse_zone
 
-from .client import Longhorn
+from .api import Api
 from .errors import LonghornError
 
 
 class Gateway:
     """Longhorn as runs see it."""
 
-    def __init__(self, *, longhorn: Longhorn, origin: Origin) -> None:
+    def __init__(self, *, longhorn: Api, origin: Origin) -> None:
         self._longhorn = longhorn
         self._origin = origin
 

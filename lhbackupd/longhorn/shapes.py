@@ -144,7 +144,8 @@ class Node(Shape):
 
 
 class Target(Shape):
-    name: Name
+    #: its name, which is a field of its own only from 1.8 on
+    id: Name
     available: bool
     message: str = ""
 
@@ -206,3 +207,4 @@ class EngineImage(Shape):
 class Schema(Shape):
     id: Name
     resource_fields: dict[str, Raw] | None = None
+    resource_actions: dict[str, Raw] | None = None

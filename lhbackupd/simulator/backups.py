@@ -7,7 +7,7 @@ the backup into Error. What a backup contains is kept, so that a test can ask wh
 
 from datetime import timedelta
 
-from lhbackupd.simulator import attachment, backupfaults
+from lhbackupd.simulator import attachment, backupfaults, generation
 from lhbackupd.simulator.extents import BACKUP_BLOCK, backup_blocks, size
 from lhbackupd.simulator.model import Backup, Volume
 from lhbackupd.simulator.world import World, rfc3339
@@ -41,6 +41,10 @@ def reconcile(world: World, volume: Volume) -> None:
     """Start what waits; hold the volume for it."""
     for backup in list(volume.backups.values()):
         if backup.state in FINAL or backup.deleting:
+            continue
+        if generation.single(world):
+            if volume.engine_running and backup.started is None:
+                _start(world, volume, backup)
             continue
         known = ticket_id(backup) in volume.tickets
         if not known:
