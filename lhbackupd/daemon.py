@@ -158,7 +158,10 @@ class Daemon:
 
     async def _obey(self, commands: socket.socket, done: asyncio.Event) -> None:
         """Carry out the commands that come in over the control socket."""
-        obeys = control.Control(keeper=self._engine.keeper, inventory=self._engine.inventory, clock=self._clock)
+        engine = self._engine
+        obeys = control.Control(
+            keeper=engine.keeper, inventory=engine.inventory, origin=engine.origin, clock=self._clock
+        )
         app = control.application(control=obeys, report=self._report)
         await server.attend(app, commands, started=lambda: None, stop=done)
 

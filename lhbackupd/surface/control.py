@@ -10,6 +10,7 @@ Longhorn before it acts, so that it never speaks of what the last poll saw, and 
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import msgspec
 from starlette.applications import Starlette
@@ -19,9 +20,12 @@ from starlette.routing import Route
 
 from lhbackupd.clock import Clock
 from lhbackupd.core.cluster import Fault
-from lhbackupd.core.leases import Claim, Lease
+from lhbackupd.core.leases import Claim, Lease, leases
+from lhbackupd.core.model import Origin
 from lhbackupd.engine.inventory import Inventory
 from lhbackupd.engine.keeper import Keeper
+from lhbackupd.longhorn.client import Longhorn
+from lhbackupd.longhorn.gateway import Gateway
 from lhbackupd.surface.report import Report
 
 #: of the answers' shape
@@ -57,6 +61,9 @@ class Left:
     """What `leave` did."""
 
     version: int = VERSION
+    instance: str
+    #: the journal's random id, a label on all snapshots and backups that it made
+    origin: str
     given_back: tuple[Held, ...]
     #: tickets of this instance that are still there: not confirmed by Longhorn, or of another journal and not expired
     remaining: tuple[Held, ...]
@@ -75,8 +82,11 @@ class Failed:
 class Control:
     """The commands, on a keeper that runs."""
 
-    def __init__(self, *, keeper: Keeper, inventory: Inventory, clock: Clock, grace: float = GRACE) -> None:
+    def __init__(
+        self, *, keeper: Keeper, inventory: Inventory, origin: Origin, clock: Clock, grace: float = GRACE
+    ) -> None:
         self._keeper = keeper
+        self._origin = origin
         self._inventory = inventory
         self._clock = clock
         self._grace = grace
@@ -105,7 +115,13 @@ class Control:
         else:
             after = {held.ticket: held for held in self._ours()}
         given_back = tuple(held for held in before.values() if held.ticket not in after)
-        return Left(given_back=given_back, remaining=tuple(after.values()), fault=fault)
+        return Left(
+            instance=self._origin.instance,
+            origin=self._origin.journal,
+            given_back=given_back,
+            remaining=tuple(after.values()),
+            fault=fault,
+        )
 
     def _runs(self) -> list[Held]:
         """The tickets of live runs."""
@@ -132,6 +148,27 @@ class Control:
 
 def _held(lease: Lease, fault: Fault | None = None) -> Held:
     return Held(volume=lease.volume, ticket=lease.ticket, claim=lease.claim, fault=fault.text if fault else "")
+
+
+async def leave_without_daemon(*, longhorn: Longhorn, origin: Origin, now: Callable[[], datetime]) -> Left:
+    """What `leave` does while no daemon runs, which the caller has made sure of. Raises LonghornError."""
+    gateway = Gateway(longhorn=longhorn, origin=origin)
+
+    async def ours() -> list[Lease]:
+        volumes, _ = await longhorn.volumes()
+        found = leases(volumes, origin=origin, live=(), now=now())
+        return [lease for lease in found if lease.claim is not Claim.FOREIGN]
+
+    before = await ours()
+    faults = {lease.ticket: await gateway.withdraw(lease.volume, lease.ticket) for lease in before if lease.due}
+    after = await ours()
+    there = {lease.ticket for lease in after}
+    return Left(
+        instance=origin.instance,
+        origin=origin.journal,
+        given_back=tuple(_held(lease) for lease in before if lease.ticket not in there),
+        remaining=tuple(_held(lease, faults.get(lease.ticket)) for lease in after),
+    )
 
 
 def application(*, control: Control, report: Callable[[], Report]) -> Starlette:
