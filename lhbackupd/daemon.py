@@ -160,7 +160,7 @@ class Daemon:
         """Carry out the commands that come in over the control socket."""
         engine = self._engine
         obeys = control.Control(
-            keeper=engine.keeper, inventory=engine.inventory, origin=engine.origin, clock=self._clock
+            keeper=engine.keeper, inventory=engine.inventory, origin=engine.origin, clock=self._clock, log=self._log
         )
         app = control.application(control=obeys, report=self._report)
         await server.attend(app, commands, started=lambda: None, stop=done)

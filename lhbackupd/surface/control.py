@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from structlog.typing import FilteringBoundLogger
 
 from lhbackupd.clock import Clock
 from lhbackupd.core.cluster import Fault
@@ -83,12 +84,20 @@ class Control:
     """The commands, on a keeper that runs."""
 
     def __init__(
-        self, *, keeper: Keeper, inventory: Inventory, origin: Origin, clock: Clock, grace: float = GRACE
+        self,
+        *,
+        keeper: Keeper,
+        inventory: Inventory,
+        origin: Origin,
+        clock: Clock,
+        log: FilteringBoundLogger,
+        grace: float = GRACE,
     ) -> None:
         self._keeper = keeper
         self._origin = origin
         self._inventory = inventory
         self._clock = clock
+        self._log = log
         self._grace = grace
 
     async def adopt(self) -> Adopted | Failed:
@@ -96,6 +105,7 @@ class Control:
         if fault := await self._look():
             return Failed(error=f"nothing was adopted, because Longhorn could not be looked at: {fault}")
         tried = await self._keeper.housekeeper.adopt()
+        self._log.warning(f"told to adopt: {len(tried)} tickets were without a live run", action="adopted")
         self._keeper.wake()
         return Adopted(
             given_back=tuple(_held(event.lease, event.fault) for event in tried),
@@ -106,6 +116,7 @@ class Control:
         """Let no run in any more, and give back all that is ours; may be called again to see what is left."""
         await self._look()
         before = {held.ticket: held for held in (*self._runs(), *self._ours())}
+        self._log.warning("told to leave: no run is let in until the daemon is started again", action="left")
         self._keeper.leave()
         done = await self._clock.wait(self._keeper.ended, self._grace)
         if fault := await self._look():
