@@ -81,10 +81,13 @@ class Surveyor:
             read_at=read_at,
         )
 
-    async def backups(self) -> tuple[Backup, ...]:
-        """All backups there are, as far as they can be read."""
+    async def backups(self, also: Iterable[str] = ()) -> tuple[Backup, ...]:
+        """All backups there are, as far as they can be read.
+
+        A volume's first backup makes its backup volume only at its end; `also` are volumes that may have one running.
+        """
         listed = await self._part("backup volumes", self._longhorn.backup_volumes(), ())
-        names = sorted({found.volume for found in listed if found.volume})
+        names = sorted({found.volume for found in listed if found.volume}.union(also))
         found = await self._each("backups of volume", self._longhorn.backups, names)
         return tuple(backup for _, backups in sorted(found.items()) for backup in backups)
 
@@ -100,7 +103,7 @@ class Surveyor:
         }
         taken = {(name, each.name) for name, found in snapshots.items() for each in found}
         backups: dict[str, list[Backup]] = {}
-        for backup in await self.backups():
+        for backup in await self.backups(volume for volume, _ in taken):
             unlabelled = not backup.labels and (backup.volume, backup.snapshot) in taken
             if unlabelled or backup.labels.get(LABEL_ORIGIN) == origin:
                 backups.setdefault(backup.volume, []).append(backup)
