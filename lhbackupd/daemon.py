@@ -7,6 +7,7 @@ that runs in Longhorn: our ticket is given back where Longhorn's own holds the v
 import asyncio
 import gc
 import signal
+import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -22,9 +23,10 @@ from lhbackupd.core.protection import Protection
 from lhbackupd.engine.events import Event
 from lhbackupd.engine.keeper import Keeper
 from lhbackupd.engine.scheduler import Key
-from lhbackupd.surface import server, web
+from lhbackupd.surface import control, server, web
+from lhbackupd.surface.doorway import NoDirectory, doorway
 from lhbackupd.surface.gauges import Gauges
-from lhbackupd.surface.health import Pulse, unready
+from lhbackupd.surface.health import Pulse, stands_still, unready
 from lhbackupd.surface.logs import logger
 from lhbackupd.surface.metrics import Metrics
 from lhbackupd.surface.narrator import LogListener
@@ -61,7 +63,7 @@ class Daemon:
     async def run(self) -> int:
         """Run until SIGTERM or SIGINT; returns the exit code: 1 if a volume may still be attached by us.
 
-        Raises JournalError, AlreadyRunning, ListenError, ValueError and OSError where the daemon cannot start.
+        Raises JournalError, AlreadyRunning, ControlError, ListenError, ValueError and OSError where it cannot start.
         """
         stop, hup, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
         for number, event in ((signal.SIGTERM, stop), (signal.SIGINT, stop), (signal.SIGHUP, hup)):
@@ -74,6 +76,7 @@ class Daemon:
             self._engine = engine = await assemble(
                 self._config, clock=self._clock, longhorn=longhorn, offload=worker, tell=self._tell
             )
+            commands = self._open_door(stack)
             self._recent.runs = await worker(engine.journal.history)
             async with asyncio.TaskGroup() as tasks:
                 await self._listen(tasks, done)
@@ -82,8 +85,10 @@ class Daemon:
                 tasks.create_task(self._reload(hup, done), name="reload")
                 tasks.create_task(self._prune(done), name="prune")
                 tasks.create_task(self._pulse.run(done), name="pulse")
+                if commands is not None:
+                    tasks.create_task(self._obey(commands, done), name="control")
                 tasks.create_task(
-                    self._systemd.watch(lambda: not unready(keeper=engine.keeper, clock=self._clock), done)
+                    self._systemd.watch(lambda: not stands_still(keeper=engine.keeper, clock=self._clock), done)
                 )
                 # what the start has made stays: a full collection that walks through it stops every thread for 0.2 s
                 gc.freeze()
@@ -148,6 +153,24 @@ class Daemon:
         ready.cancel()
         if serving.done():
             serving.result()
+
+    def _open_door(self, stack: ExitStack) -> socket.socket | None:
+        """The control socket; None where its directory is missing, as on a machine that was not prepared for it."""
+        try:
+            return stack.enter_context(doorway(self._config.control.socket))
+        except NoDirectory as error:
+            text = f"{error}: `lhbackupd adopt` and `leave` cannot reach this daemon"
+            self._log.warning(text, action="control.off", path=str(self._config.control.socket))
+            return None
+
+    async def _obey(self, commands: socket.socket, done: asyncio.Event) -> None:
+        """Carry out the commands that come in over the control socket."""
+        engine = self._engine
+        obeys = control.Control(
+            keeper=engine.keeper, inventory=engine.inventory, origin=engine.origin, clock=self._clock, log=self._log
+        )
+        app = control.application(control=obeys, report=self._report)
+        await server.attend(app, commands, started=lambda: None, stop=done)
 
     async def _reload(self, hup: asyncio.Event, done: asyncio.Event) -> None:
         """On SIGHUP put policies, limits and retries of the configuration in force, unless it has faults."""

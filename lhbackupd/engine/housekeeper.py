@@ -69,17 +69,22 @@ class Housekeeper:
             if lease.due:
                 await self._give_back(lease)
 
-    async def adopt(self) -> tuple[Lease, ...]:
-        """Give back every ticket of our instance that no run of ours holds, expired or not; returns those."""
-        left = {Claim.ORPHAN, Claim.TWIN, Claim.EXPIRED}
-        mine = tuple(lease for lease in self.leases if lease.claim in left)
-        for lease in mine:
-            await self._give_back(lease)
-        self.blocked = ""
-        return mine
+    async def adopt(self) -> tuple[GaveBack, ...]:
+        """Give back every ticket of our instance that no run of ours holds, expired or not; returns what was tried.
 
-    async def _give_back(self, lease: Lease) -> None:
-        self._tell(GaveBack(lease, await self._gateway.withdraw(lease.volume, lease.ticket)))
+        Work may start only once all of them are gone: one that could not be withdrawn goes on blocking.
+        """
+        left = {Claim.ORPHAN, Claim.TWIN, Claim.EXPIRED}
+        tried = tuple([await self._give_back(lease) for lease in self.leases if lease.claim in left])
+        gone = {event.lease.ticket for event in tried if event.fault is None}
+        self.leases = tuple(lease for lease in self.leases if lease.ticket not in gone)
+        self.blocked = blocked(self.leases)
+        return tried
+
+    async def _give_back(self, lease: Lease) -> GaveBack:
+        event = GaveBack(lease, await self._gateway.withdraw(lease.volume, lease.ticket))
+        self._tell(event)
+        return event
 
     async def tidy(self, run: Run, policy: Policy | None) -> None:
         """After `run` has finished: delete its backup if that failed, or those that its policy no longer keeps."""

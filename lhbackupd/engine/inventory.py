@@ -48,6 +48,7 @@ class Inventory:
         self._period = period
         self._told = told
         self._oldest_groups: list[str] = []
+        self._polling = asyncio.Lock()
         self.picture = Picture()
         #: whether some policy matches by group: only then groups are asked for, one request a volume
         self.wants_groups = False
@@ -59,7 +60,11 @@ class Inventory:
             await self._clock.wait(stop, self._period)
 
     async def poll(self) -> None:
-        """Look once; never raises for what Longhorn does."""
+        """Look once, after a look that is under way; never raises for what Longhorn does."""
+        async with self._polling:
+            await self._poll()
+
+    async def _poll(self) -> None:
         before, start = self.picture, self._clock.monotonic()
         picture = replace(before, fault=None)
         for part in (self._setting, self._volumes, self._nodes, self._targets, self._groups):

@@ -113,12 +113,22 @@ class Journal:
                 self._migrate(connection, int(facts["version"]))
         self.origin = facts["origin"]
 
-    def _migrate(self, connection: sa.Connection, version: int) -> None:
+    def identify(self) -> None:
+        """Learn `origin` from a journal that is there, without changing anything; one that is too new is an error."""
+        with self._errors("read"), self.engine.begin() as connection:
+            facts = {row.name: row.value for row in connection.execute(sa.select(_facts))}
+        self._refuse_newer(int(facts["version"]))
+        self.origin = facts["origin"]
+
+    def _refuse_newer(self, version: int) -> None:
         if version > VERSION:
             raise JournalError(
                 f"journal {self.name} has schema version {version}, which a newer lhbackupd made; this one knows "
                 f"{VERSION}: install the newer one again, or give this one a journal of its own (state.url)"
             )
+
+    def _migrate(self, connection: sa.Connection, version: int) -> None:
+        self._refuse_newer(version)
         for step in range(version, VERSION):
             _MIGRATIONS[step](connection)
         if version < VERSION:

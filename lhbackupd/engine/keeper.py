@@ -90,6 +90,12 @@ class Keeper:
         self.turned = clock.monotonic()
         #: why the journal failed last; "" while it works
         self.trouble = ""
+        #: set once the runs that the journal held are known, so that their tickets are not taken for nobody's
+        self.begun = asyncio.Event()
+        #: whether `leave` was called
+        self.left = False
+        #: set once `run` has ended: no run is driven any more, and no ticket of ours holds a volume
+        self.ended = asyncio.Event()
 
     def policy(self, name: str) -> Policy | None:
         """The policy in force under this name."""
@@ -112,6 +118,16 @@ class Keeper:
         self._stopping.set()
         self._woken.set()
 
+    def leave(self) -> None:
+        """The same for good, though the daemon goes on to answer: only another start lets runs in again."""
+        self.left = True
+        self.stop()
+
+    @property
+    def tickets(self) -> frozenset[str]:
+        """The ids of the tickets that live runs hold, or are about to ask for."""
+        return frozenset(ticket for run in self.active.values() for ticket in (run.ticket, run.former) if ticket)
+
     async def run(self) -> None:
         """Turn until `stop` was called and no ticket of ours holds a volume any more. Raises JournalError at start."""
         for run in await self._offload(self._journal.unfinished):
@@ -121,11 +137,13 @@ class Keeper:
         async with self._tasks:
             for run in [run for run in self.waiting.values() if run.phase is not Phase.QUEUED]:
                 self._start(run, None)
+            self.begun.set()
             while not self._stopping.is_set():
                 self._woken.clear()
                 self.turned = self._clock.monotonic()
                 await self._turn()
                 await self._clock.wait(self._woken, await self._until_next())
+        self.ended.set()
 
     async def _turn(self) -> None:
         try:
@@ -143,8 +161,7 @@ class Keeper:
             self._note_trouble(str(error).splitlines()[0])
             return  # no new runs while nothing can be written down
         self._note_trouble("")
-        live = {ticket for run in self.active.values() for ticket in (run.ticket, run.former) if ticket}
-        await self.housekeeper.sweep(picture, live)
+        await self.housekeeper.sweep(picture, self.tickets)
         if not self.housekeeper.blocked:
             await self._let_in()
 

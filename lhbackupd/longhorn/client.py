@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar
 
 import httpx
 
-from lhbackupd.core.cluster import Backup, Chain, Node, Setting, SnapshotReadiness, Target, Volume
+from lhbackupd.core.cluster import Backup, Chain, Node, Setting, Snapshot, SnapshotReadiness, Target, Volume
 from lhbackupd.longhorn import wire
 from lhbackupd.longhorn.credentials import Credentials
 from lhbackupd.longhorn.errors import Missing, Refused, Unreachable, WrongShape, visible
@@ -163,6 +163,10 @@ class Longhorn:
             )
         except Missing:
             return None
+
+    async def snapshot_records(self, volume: str) -> tuple[Snapshot, ...]:
+        """The snapshot CRs, of a detached volume too [322]; parents and sizes are not read."""
+        return await self._value(look(volume, "snapshotCRList"), wire.decode_snapshot_records)
 
     async def backups(self, volume: str) -> tuple[Backup, ...]:
         """All backups of a volume's name on its present target; Longhorn reads the name of the body alone [248]."""

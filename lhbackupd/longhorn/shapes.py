@@ -171,6 +171,13 @@ class SnapshotCR(Shape):
     error: str = ""
 
 
+class SnapshotRecord(Shape):
+    name: Name
+    creation_time: str = ""
+    mark_removed: bool = False
+    labels: dict[str, str] | None = None
+
+
 class Backup(Shape):
     name: Name
     state: str

@@ -167,6 +167,22 @@ def decode_readiness(raw: bytes, of: str) -> cluster.SnapshotReadiness:
     )
 
 
+def decode_snapshot_records(raw: bytes) -> tuple[cluster.Snapshot, ...]:
+    """The snapshot CRs of a volume [205, 831], which Longhorn lists of a detached one as well [322]."""
+    return _elements(raw, shapes.SnapshotRecord, _snapshot_record)
+
+
+def _snapshot_record(record: shapes.SnapshotRecord) -> cluster.Snapshot:
+    return cluster.Snapshot(
+        name=record.name,
+        parent="",
+        size=0,
+        created=moment(record.creation_time),
+        removed=record.mark_removed,
+        labels=record.labels or {},
+    )
+
+
 def decode_backups(raw: bytes) -> tuple[cluster.Backup, ...]:
     """Backups [247, 281]; one that runs or has failed lacks labels, sizes and `created`."""
     return elements(raw, shapes.Backup, _backup)

@@ -175,6 +175,25 @@ def test_reading_a_journal_that_does_not_exist_makes_none(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+def test_whose_journal_it_is_can_be_read_without_changing_it(journal: Journal, tmp_path: Path) -> None:
+    journal.close()
+    before = (tmp_path / "state.db").read_bytes()
+    reader = Journal(url=f"sqlite:///{tmp_path}/state.db", readonly=True)
+    reader.identify()
+    reader.close()
+    assert reader.origin == journal.origin
+    assert (tmp_path / "state.db").read_bytes() == before
+
+
+def test_a_journal_of_a_newer_version_is_not_identified(journal: Journal, tmp_path: Path) -> None:
+    with journal.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE lhbackupd_facts SET value = :v WHERE name = 'version'"), {"v": VERSION + 1})
+    reader = Journal(url=f"sqlite:///{tmp_path}/state.db", readonly=True)
+    with pytest.raises(JournalError, match="a newer lhbackupd made"):
+        reader.identify()
+    reader.close()
+
+
 _TEXT = st.text(max_size=40)
 
 
