@@ -98,7 +98,10 @@ class Daemon:
 
     def _tell(self, event: Event) -> None:
         for listener in (self._narrator, self._metrics, self._recent):
-            listener(event)
+            try:
+                listener(event)
+            except Exception:  # noqa: BLE001 -- who only listens must not stop a run that gives a volume back
+                self._log.exception("a listener met a defect", action="defect", event_kind=type(event).__name__)
 
     def _unready(self) -> tuple[str, ...]:
         return unready(keeper=self._engine.keeper, clock=self._clock, config=self._faults)

@@ -13,10 +13,10 @@ from typing import Any
 
 import httpx
 
+from lhbackupd.assembly import Engine, assemble
 from lhbackupd.clock import Clock
 from lhbackupd.config import Config, load
 from lhbackupd.core.model import Outcome, Phase, Run
-from lhbackupd.assembly import Engine, assemble
 from lhbackupd.engine.events import Event, Moved
 from lhbackupd.longhorn.client import Longhorn
 from lhbackupd.simulator.cluster import Cluster

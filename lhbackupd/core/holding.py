@@ -144,7 +144,7 @@ def detaching(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Decision
     if unfinished := next((backup for backup in ours if backup.running), None):
         return run, Detach(ticket="", backup=unfinished.name)
     wanted = any(ticket.id not in _controllers(run) for ticket in volume.tickets)
-    if volume.state == "detached" or wanted or now.idle > patience:
+    if volume.plainly_detached or wanted or now.idle > patience:
         return finish(run, now), None
     return run, None
 

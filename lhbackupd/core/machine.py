@@ -185,7 +185,9 @@ def _inspecting(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: O
 
 
 def _snapshotting(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:
-    if ended := unwanted(run, seen, now, policy) or lost(run, seen, now):
+    # let go before it is ready, Longhorn would attach the volume again for it by itself, with the frontend enabled
+    begun = seen.volume is not None and seen.snapshot is not None and not (seen.snapshot.ready or seen.snapshot.error)
+    if ended := (None if begun else unwanted(run, seen, now, policy)) or lost(run, seen, now):
         return ended, None
     if seen.snapshot is not None and seen.snapshot.ready:
         run = replace(run, snapshot_created=seen.snapshot.created)

@@ -169,7 +169,12 @@ class Keeper:
         for run in list(self.waiting.values()):
             if run.not_before is not None and run.not_before > now.wall:
                 continue
-            after, _ = decide(run, await self._glance(run), now, self.policy(run.policy), self._origin)
+            try:
+                after, _ = decide(run, await self._glance(run), now, self.policy(run.policy), self._origin)
+            except Exception as error:  # noqa: BLE001 -- nor must it keep others from being let in
+                self._tell(Defect(run, error))
+                self.waiting[run.id] = replace(run, not_before=now.wall + timedelta(seconds=TURN))
+                continue
             if after.finished:
                 self._end(run, after)
             elif after.phase is Phase.QUEUED:
@@ -255,12 +260,12 @@ class Keeper:
 
     async def _write(self, before: Run, after: Run) -> bool:
         """Save a run's new state; whether the journal took it."""
-        self.active[after.id] = after
         try:
             await self._offload(self._journal.save, after)
         except JournalError as error:
             self._note_trouble(str(error))
             return False
+        self.active[after.id] = after
         self._tell(Moved(before, after))
         return True
 

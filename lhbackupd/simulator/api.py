@@ -1,7 +1,7 @@
 """Which handler answers which request of `/v1`.
 
-Routing is Longhorn's: a path that exists with another method is 405 with an empty body, an unknown path or action is
-404 in plain text, a slash too many is redirected, queries other than `action` are ignored.
+Routing is Longhorn's: a path that exists with another method is 405 with an empty body, an unknown path or
+action is 404 in plain text, a slash too many is redirected, queries other than `action` are ignored.
 """
 
 from collections.abc import Callable
@@ -126,16 +126,15 @@ ACTIONS: dict[tuple[str, str], Handler] = {
     **{
         ("/v1/volumes/*", action): _cannot(f"do the action {action}")
         for action in (
-            "activate", "cancelExpansion", "engineUpgrade", "offlineReplicaRebuilding", "pvCreate", "pvcCreate",
+            "activate", "cancelExpansion", "engineUpgrade", "offlineReplicaRebuilding", "pvCreate",
+            "pvcCreate",
             "replicaRemove", "trimFilesystem", "updateRebuildConcurrentSyncLimit",
             "updateReplicaRebuildingBandwidthLimit", "updateUblkNumberOfQueue", "updateUblkQueueDepth",
         )
     },
     **{("/v1/volumes/*", action): v.simple_update(*how) for action, how in UPDATES.items()},
 }  # fmt: skip
-PATTERNS = frozenset(
-    {pattern for _, pattern in ROUTES} | {pattern for pattern, _ in ACTIONS} | {"/v1/volumes"}
-)
+PATTERNS = frozenset({pattern for _, pattern in ROUTES} | {pattern for pattern, _ in ACTIONS} | {"/v1/volumes"})
 NAME_AT = 2  #: segments before a name
 
 

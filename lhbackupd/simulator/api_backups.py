@@ -81,14 +81,14 @@ def backup_list(call: Call) -> Answer:
 def backup_list_by_volume(call: Call) -> Answer:
     """Backups of the volume named in the body; the path is ignored."""
     name = call.read(BY_VOLUME)["name"]
-    found = sorted((b for b in call.world.backups().values() if b.volume == name), key=lambda b: b.name)
+    found = call.world.backups_of(name)
     return Answer(body=wire.collection(call.url, "backup", [wire.backup(call.base, b) for b in found]))
 
 
 def backup_get(call: Call) -> Answer:
     """One backup."""
     name = call.read(BY_NAME)["name"]
-    backup = call.world.backups().get(name)
+    backup = call.world.backup(name)
     if backup is None:
         doing = f"failed to get backup '{name}' of volume '{call.name}': "
         raise missing("backup", name, doing)

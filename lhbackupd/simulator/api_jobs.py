@@ -13,13 +13,15 @@ JOB = Struct(
     "RecurringJob",
     {
         "name": "string", "task": "string", "cron": "string", "retain": "int", "concurrency": "int",
-        "groups": "[]string", "labels": "map[string]string", "parameters": "map[string]string", "retainAge": "string",
+        "groups": "[]string", "labels": "map[string]string", "parameters": "map[string]string",
+        "retainAge": "string",
         "retentionPolicy": "string",
     },
 )  # fmt: skip
 MEMBER = Struct("VolumeRecurringJobInput", {"name": "string", "isGroup": "bool"})
 TASKS = (
-    "snapshot", "snapshot-force-create", "snapshot-cleanup", "snapshot-delete", "backup", "backup-force-create",
+    "snapshot", "snapshot-force-create", "snapshot-cleanup", "snapshot-delete", "backup",
+    "backup-force-create",
     "filesystem-trim", "system-backup",
 )  # fmt: skip
 DENIED = 'admission webhook "validator.longhorn.io" denied the request: '
@@ -36,12 +38,13 @@ def read_job(call: Call, doing: str) -> RecurringJob:
         if body["task"] not in TASKS:
             listed = ", ".join(f'"{task}"' for task in TASKS)
             words = f'spec.task: Unsupported value: "{body["task"]}": supported values: {listed}'
-            raise Refusal(f'RecurringJob.longhorn.io "{name}" is invalid: {words}')
+            raise Refusal(f'RecurringJob.longhorn.io "{name}" is invalid: {words}')  # noqa: TRY301 -- told here, worded below
         _check(call, body)
     except Refusal as refusal:
         raise Refusal(f"{doing} {name}: {refusal.message}", refusal.status) from None
     return RecurringJob(
-        name, body["task"], body["cron"], max(1, body["retain"]), max(1, body["concurrency"]), body["groups"] or [],
+        name, body["task"], body["cron"], max(1, body["retain"]), max(1, body["concurrency"]),
+        body["groups"] or [],
         body["labels"] or {}, body["parameters"] or {}, body["retainAge"] or "0s",
         body["retentionPolicy"] or "count-based",
     )  # fmt: skip

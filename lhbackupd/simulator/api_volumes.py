@@ -13,10 +13,13 @@ from lhbackupd.simulator.world import World
 VOLUME_BODY = Struct(
     "Volume",
     {
-        "name": "string", "size": "string", "numberOfReplicas": "int", "dataLocality": "string", "frontend": "string",
+        "name": "string", "size": "string", "numberOfReplicas": "int", "dataLocality": "string",
+        "frontend": "string",
         "accessMode": "string", "fromBackup": "string", "backupTargetName": "string", "image": "string",
-        "staleReplicaTimeout": "int", "snapshotMaxCount": "int", "snapshotMaxSize": "string", "encrypted": "bool",
-        "migratable": "bool", "revisionCounterDisabled": "bool", "standby": "bool", "backupCompressionMethod": "string",
+        "staleReplicaTimeout": "int", "snapshotMaxCount": "int", "snapshotMaxSize": "string",
+        "encrypted": "bool",
+        "migratable": "bool", "revisionCounterDisabled": "bool", "standby": "bool",
+        "backupCompressionMethod": "string",
         "replicaAutoBalance": "string", "unmapMarkSnapChainRemoved": "string", "dataEngine": "string",
         "nodeSelector": "[]string", "diskSelector": "[]string", "snapshotDataIntegrity": "string",
         "replicaSoftAntiAffinity": "string", "backingImage": "string", "disableFrontend": "bool",
@@ -83,9 +86,7 @@ def attach(call: Call) -> Answer:
     kind = body["attacherType"] or "longhorn-api"
     ticket = Ticket(body["attachmentID"], kind, node.name, parameters, call.world.elapsed())
     attachment.add(call.world, volume, ticket, by="api")
-    if volume.state == "attached" and (
-        volume.current_node != node.name or attachment.compatible(ticket, volume)
-    ):
+    if volume.state == "attached" and (volume.current_node != node.name or attachment.compatible(ticket, volume)):
         attachment.inform(call.world, volume, ticket)
     return Answer(body=volume_wire(call.world, call.base, volume, brief=True))
 
@@ -94,8 +95,10 @@ def check_attachable(volume: Volume, node: str, doing: str) -> None:
     """What Longhorn refuses at once."""
     if volume.forced.get("imageNotReady"):
         raise Refusal(
-            f"{doing}cannot attach volume {volume.name} because the data engine image {volume.spec['image']} is not "
-            "deployed on at least one of the the replicas' nodes or the node that the volume is going to attach to"
+            f"{doing}cannot attach volume {volume.name} because the data engine image "
+            f"{volume.spec['image']} is not "
+            "deployed on at least one of the the replicas' nodes or the node that the volume is going "
+            "to attach to"
         )
     restoring = volume.conditions.get("Restore")
     if restoring and restoring.status == "True":
@@ -108,8 +111,10 @@ def check_attachable(volume: Volume, node: str, doing: str) -> None:
     home = volume.replicas[0].node if volume.replicas else ""
     if volume.data_locality == "strict-local" and home and home != node:
         raise Refusal(
-            f'{doing}admission webhook "validator.longhorn.io" denied the request: invalid VolumeAttachment update for '
-            f"volume {volume.name}: data locality strict-local requires the volume and replica to stay on the same "
+            f'{doing}admission webhook "validator.longhorn.io" denied the request: invalid '
+            f"VolumeAttachment update for "
+            f"volume {volume.name}: data locality strict-local requires the volume and replica to stay "
+            f"on the same "
             f"node, but ticket is on node {node} and replica is on node {home}"
         )
 
@@ -160,9 +165,7 @@ def expand(call: Call) -> Answer:
     size = provision.parse_size(call.read(struct)["size"])
     volume = find(call, f"unable to expand volume {call.name}: ")
     if volume.robustness == "faulted":
-        raise Refusal(
-            f"unable to expand volume {call.name}: cannot expand volume when it is in faulted state"
-        )
+        raise Refusal(f"unable to expand volume {call.name}: cannot expand volume when it is in faulted state")
     if size > volume.size:
         volume.size = size
         call.world.touch(volume)

@@ -1,8 +1,8 @@
 """Which ticket gets a volume, which one is interrupted, and what each ticket is told.
 
-The rule is Longhorn's: a volume goes on the node of the highest priority among the tickets of a *detached* volume, ties
-to the smallest id. It leaves when no ticket asks for its node with fitting parameters any more, or when only
-interruptible tickets hold it and a workload's ticket asks for another node.
+The rule is Longhorn's: a volume goes on the node of the highest priority among the tickets of a *detached*
+volume, ties to the smallest id. It leaves when no ticket asks for its node with fitting parameters any more,
+or when only interruptible tickets hold it and a workload's ticket asks for another node.
 """
 
 from lhbackupd.simulator.model import Condition, Ticket, Volume
@@ -91,9 +91,7 @@ def inform(world: World, volume: Volume, ticket: Ticket) -> None:
     ticket.condition = Condition("Satisfied", status, since, reason, message)
     facts = {"id": ticket.id, "type": ticket.kind, "node": ticket.node}
     if satisfied and not ticket.satisfied:
-        world.ledger.add(
-            "ticket-satisfied", volume.name, **facts, waited=round(world.elapsed() - ticket.added, 3)
-        )
+        world.ledger.add("ticket-satisfied", volume.name, **facts, waited=round(world.elapsed() - ticket.added, 3))
     if ticket.satisfied and not satisfied:
         world.ledger.add("ticket-interrupted", volume.name, **facts)
     ticket.satisfied = satisfied
@@ -155,7 +153,7 @@ def remove(world: World, volume: Volume, ticket_id: str, *, by: str) -> bool:
 
 
 def controller_ticket(world: World, volume: Volume, kind: str, subject: str) -> Ticket:
-    """The ticket by which one of Longhorn's own controllers holds a volume, written if it is not there yet."""
+    """The ticket by which a controller of Longhorn's own holds a volume, written if not there yet."""
     ticket_id = f"{kind}-{subject}"
     node = volume.current_node or volume.owner
     ticket = volume.tickets.get(ticket_id)

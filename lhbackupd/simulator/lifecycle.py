@@ -1,8 +1,8 @@
 """From detached to attached and back: replicas, engine, the engine monitor's poll.
 
-A volume goes where `desired_node` says, in the steps and with the pauses of the recordings. The engine runs before the
-volume is `healthy`: only its first poll, 5 s later, shows sizes, replica modes and the device. Every step carries the
-epoch in which it was planned, so a change of mind leaves no late step behind.
+A volume goes where `desired_node` says, in the steps and with the pauses of the recordings. The engine runs
+before the volume is `healthy`: only its first poll, 5 s later, shows sizes, replica modes and the device.
+Every step carries the epoch in which it was planned, so a change of mind leaves no late step behind.
 """
 
 from collections.abc import Callable
@@ -199,7 +199,7 @@ def _detached(world: World, volume: Volume) -> None:
 
 
 def crash(world: World, volume: Volume) -> None:
-    """The engine process dies; Longhorn detaches, salvages and attaches again for the tickets that are left."""
+    """The engine process dies; Longhorn detaches, salvages and attaches again for the tickets left."""
     volume.engine_running, volume.polled, volume.endpoint, volume.rebuild = False, False, "", None
     for replica in volume.replicas:
         replica.mode = ""

@@ -1,7 +1,7 @@
 """Nodes that stop being ready, are cordoned, restarted, or disappear.
 
-A node that goes down takes its replicas and engines with it; Longhorn notices shortly afterwards. Cordoning refuses no
-attach. A node that comes back is ready again, and failed replicas on it are used again.
+A node that goes down takes its replicas and engines with it; Longhorn notices shortly afterwards. Cordoning
+refuses no attach. A node that comes back is ready again, and failed replicas on it are used again.
 """
 
 from typing import Any

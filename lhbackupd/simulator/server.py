@@ -1,7 +1,7 @@
 """The simulated Longhorn over HTTP: an ASGI application, and uvicorn to serve it.
 
-Every request first lets the cluster catch up with its clock, then is answered at once. Faults may delay, bend or cut the
-answer. The application owns no task; only websocket streams wait.
+Every request first lets the cluster catch up with its clock, then is answered at once. Faults may delay, bend
+or cut the answer. The application owns no task; only websocket streams wait.
 """
 
 import asyncio
@@ -112,9 +112,7 @@ class Front:
         raw = await request.body()
         self.cluster.advance()
         query = dict(request.query_params)
-        answer = side.dispatch(
-            self.cluster.world, self.faults, request.method, unquote(request.url.path), query, raw
-        )
+        answer = side.dispatch(self.cluster.world, self.faults, request.method, unquote(request.url.path), query, raw)
         return self.respond(answer, base_of(request))
 
 
@@ -125,7 +123,7 @@ class Severed(Response):
         super().__init__()
         self._whole, self._part = whole, part
 
-    async def __call__(  # type: ignore[explicit-override]  # typing.override is 3.12
+    async def __call__(
         self,
         scope: Scope,
         receive: Receive,  # noqa: ARG002
@@ -143,7 +141,7 @@ class Severed(Response):
             transport.abort()
         else:
             transport.close()
-        while not getattr(scope["simulator.protocol"], "disconnected", True):
+        while not getattr(scope["simulator.protocol"], "disconnected", True):  # noqa: ASYNC110 -- nothing to wait for tells
             await asyncio.sleep(0)
 
 
@@ -175,12 +173,12 @@ class _Server(uvicorn.Server):
     """Leaves signals to whoever runs the loop."""
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[explicit-override]  # see above
+    def capture_signals(self) -> Iterator[None]:
         yield
 
 
 def listen(host: str, port: int, managers: int) -> list[socket.socket]:
-    """The listening sockets: on loopback one for each manager's address, since answers may name another manager."""
+    """The listening sockets: on loopback one per manager, since answers may name another manager."""
     first = socket.create_server((host, port))
     found = [first]
     if host == "127.0.0.1":
@@ -219,7 +217,7 @@ async def serve(
     async with asyncio.TaskGroup() as tasks:
         sockets = listen(host, port, len(cluster.world.nodes))
         running = tasks.create_task(server.serve(sockets))
-        while not server.started and not running.done():
+        while not server.started and not running.done():  # noqa: ASYNC110 -- nothing to wait for tells
             await asyncio.sleep(0.01)
         if ready and server.started:
             ready(sockets[0].getsockname()[1])

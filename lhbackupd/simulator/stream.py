@@ -1,8 +1,9 @@
 """Websocket streams: whole collections, sent when they changed.
 
-All streams share one event channel as they do in Longhorn's manager: every change wakes only one of them, in turn, so
-with several connections each may show an old view. A message is cut into frames where Go's library cuts it, and there
-is a ping every 15 s. A period in the path (`/v1/ws/2s/volumes`) is the shortest time between messages.
+All streams share one event channel as they do in Longhorn's manager: every change wakes only one of them, in
+turn, so with several connections each may show an old view. A message is cut into frames where Go's library
+cuts it, and there is a ping every 15 s. A period in the path (`/v1/ws/2s/volumes`) is the shortest time
+between messages.
 """
 
 import asyncio
@@ -134,7 +135,8 @@ class Streams:
         if wanted is None:
             await self._refuse(send)
             return
-        base = f"{headers.get('x-forwarded-proto', 'http')}://{headers.get('x-forwarded-host', headers.get('host', ''))}"
+        host = headers.get("x-forwarded-host", headers.get("host", ""))
+        base = f"{headers.get('x-forwarded-proto', 'http')}://{host}"
         stream = Stream(wanted[0], wanted[1], base, scope["path"])
         await send({"type": "websocket.accept"})
         self._hub.join(self._cluster.world, stream)
@@ -175,10 +177,7 @@ class Streams:
         here = f"{base}{stream.path}"
         if stream.kind == "volumes":
             body = self._cache.volumes(base)
-            return (
-                body.replace(f'"self":"{base}/v1/volumes"}}'.encode(), f'"self":"{here}"}}'.encode(), 1)
-                + b"\n"
-            )
+            return body.replace(f'"self":"{base}/v1/volumes"}}'.encode(), f'"self":"{here}"}}'.encode(), 1) + b"\n"
         kind, data = LISTS[stream.kind]
         return self._encoder.encode(wire.collection(here, kind, data(world, base))) + b"\n"
 

@@ -1,7 +1,7 @@
 """Backup targets and the backup volumes on them.
 
-A backup volume is what a target holds of one volume name; it outlives the volume. It is derived from the backups that
-exist, so two volumes of one name share it, as they do in Longhorn.
+A backup volume is what a target holds of one volume name; it outlives the volume. It is derived from the
+backups that exist, so two volumes of one name share it, as they do in Longhorn.
 """
 
 import hashlib
@@ -13,8 +13,10 @@ from lhbackupd.simulator.model import Backup, Target
 from lhbackupd.simulator.world import World, rfc3339
 
 UNREACHABLE = (
-    "failed to list system backups in {url}: error listing system backup in {url}: operation error S3: ListObjects, "
-    "https response error StatusCode: 0, RequestID: , HostID: , request send failed, dial tcp: connect: connection refused"
+    "failed to list system backups in {url}: error listing system backup in {url}: operation error S3: "
+    "ListObjects, "
+    "https response error StatusCode: 0, RequestID: , HostID: , request send failed, dial tcp: connect: "
+    "connection refused"
 )
 
 
@@ -45,9 +47,7 @@ def backup_volumes(world: World) -> dict[str, BackupVolume]:
         for backup in target.backups.values():
             name = backup_volume_name(backup.volume, target.name)
             found.setdefault(name, BackupVolume(name, backup.volume, target.name, [])).backups.append(backup)
-    return {
-        name: found[name] for name in sorted(found) if any(stored(backup) for backup in found[name].backups)
-    }
+    return {name: found[name] for name in sorted(found) if any(stored(backup) for backup in found[name].backups)}
 
 
 def facts(world: World, bv: BackupVolume) -> dict[str, Any]:

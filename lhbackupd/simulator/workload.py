@@ -1,7 +1,8 @@
 """Pods that use volumes, as Kubernetes and the CSI driver would do it.
 
-A starting pod writes a csi-attacher ticket and stays Pending until that is satisfied and the device is there; the CSI
-driver gives up a try after 90 s and tries again. A stopping pod takes the ticket away and leaves `lastPodRefAt`.
+A starting pod writes a csi-attacher ticket and stays Pending until that is satisfied and the device is there;
+the CSI driver gives up a try after 90 s and tries again. A stopping pod takes the ticket away and leaves
+`lastPodRefAt`.
 """
 
 import hashlib
@@ -114,9 +115,7 @@ def reconcile(world: World, volume: Volume) -> None:
     """Pods whose volume became usable run; others say what they wait for."""
     if not world.pods:
         return
-    for pod in [
-        p for p in world.pods.values() if p.volume == volume.name and p.phase == "Pending" and not p.stopped
-    ]:
+    for pod in [p for p in world.pods.values() if p.volume == volume.name and p.phase == "Pending" and not p.stopped]:
         ticket = volume.tickets.get(pod.ticket_id)
         if ticket is None:
             continue
@@ -135,9 +134,7 @@ def _run(world: World, volume: Volume, pod: Pod) -> None:
             pod.phase = "Pending"
             return
         pod.phase, pod.waited, pod.message = "Running", round(world.elapsed() - pod.started, 3), ""
-        world.ledger.add(
-            "pod-running", volume.name, pod=pod.name, node=pod.node, waited=pod.waited, behind=pod.behind
-        )
+        world.ledger.add("pod-running", volume.name, pod=pod.name, node=pod.node, waited=pod.waited, behind=pod.behind)
         show(world, volume)
         _keep_writing(world, pod)
 
@@ -186,9 +183,7 @@ def write(world: World, volume: Volume, length: int, offset: int, *, by: str) ->
     volume.write_number += 1
     volume.write_times[volume.write_number] = world.elapsed()
     grown = volume.chain.write(offset, length, volume.write_number)
-    world.ledger.add(
-        "write", volume.name, bytes=length, offset=offset, by=by, grown=grown, number=volume.write_number
-    )
+    world.ledger.add("write", volume.name, bytes=length, offset=offset, by=by, grown=grown, number=volume.write_number)
     return grown
 
 

@@ -4,9 +4,12 @@ The loop of `engine/runner.py` is walked by hand here, one look and one act at a
 everything can happen between any two of its lines. What must hold is checked where it could break.
 """
 
+import os
 from dataclasses import replace
 from typing import Literal
 
+import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -14,7 +17,7 @@ from lhbackupd.core.admission import admit
 from lhbackupd.core.cluster import Fault, FaultKind, Setting, Target, Volume
 from lhbackupd.core.commands import AskBackup, Attach, Command, CreateSnapshot, Detach, Seen
 from lhbackupd.core.holding import ASK_AGAIN
-from lhbackupd.core.machine import EDGES, decide
+from lhbackupd.core.machine import EDGES, decide, views
 from lhbackupd.core.model import Detached, Limits, Now, Outcome, Phase, Policy, Retry, Run
 from lhbackupd.core.naming import LABEL_RUN, made_by
 from lhbackupd.core.retention import expired
@@ -25,7 +28,7 @@ from .longhorn_model import Backup, Longhorn, Ticket
 
 POLICIES = {
     "nightly": Policy(name="nightly", cron="0 2 * * *", keep_last=1),
-    "weekly": Policy(name="weekly", cron="0 3 * * 0", detached=Detached.ALWAYS, keep_last=2),
+    "weekly": Policy(name="weekly", cron="0 3 * * 0", detached=Detached.ALWAYS, keep_last=2, give_way_after=0),
 }
 OUR_PREFIX = "lhbackupd:"
 Crash = Literal["", "before save", "after save", "after act"]
@@ -171,7 +174,7 @@ class OneVolume(RuleBasedStateMachine):
 
     def _see(self, run: Run, answer: Fault | None, trouble: Trouble) -> Seen:
         seen = Seen(fault=UNREACHABLE) if trouble == "blind" else self.longhorn.look(run)
-        if trouble == "half blind":
+        if trouble == "half blind" and views(run, seen.volume):
             seen = replace(seen, chain=None, snapshot=None, fault=UNREACHABLE)
         volumes: dict[str, Volume] = {"vol": seen.volume} if seen.volume else {}
         given = admit([run], (), volumes=volumes, nodes=nodes("node-1", "node-2"), limits=Limits())
@@ -209,7 +212,7 @@ class OneVolume(RuleBasedStateMachine):
         assert after.phase is run.phase or (run.phase, after.phase) in EDGES, (run.phase, after.phase)
         assert (after.outcome is not None) == (after.phase in {Phase.DETACHING, Phase.FINISHED})
         if after.finished and after.ticket:
-            assert not seen.fault, "ended without knowing whether our ticket is gone"
+            assert seen.volume or not seen.fault, "ended without knowing whether our ticket is gone"
             assert seen.volume is None or seen.volume.ticket(after.ticket) is None, "ended while our ticket is there"
         if run.phase is Phase.ATTACHING and after.phase is Phase.INSPECTING:
             own = seen.volume.ticket(after.ticket) if seen.volume else None
@@ -225,12 +228,16 @@ class OneVolume(RuleBasedStateMachine):
             case Attach(ticket=name):
                 assert name == after.ticket
                 assert volume is not None
+                if after.former:
+                    assert volume.ticket(after.former) is not None, "renewed a ticket that we no longer have"
+                    return
                 assert volume.plainly_detached
                 assert self.setting is Setting.ALLOWED or run.policy == "weekly"
                 assert self.target_up
-            case Detach(ticket=name):
-                assert name == after.ticket
-                assert name.startswith(OUR_PREFIX)
+            case Detach(ticket=name, backup=backup):
+                assert name in {after.ticket, after.former} or (not name and backup)
+                assert not name or name.startswith(OUR_PREFIX)
+                self._check_dropped(after, backup)
             case CreateSnapshot() | AskBackup():
                 assert volume is not None
                 assert volume.attached
@@ -244,6 +251,12 @@ class OneVolume(RuleBasedStateMachine):
                     self._check_deleted(command.delete)
             case None:
                 pass
+
+    def _check_dropped(self, after: Run, name: str) -> None:
+        for backup in self.longhorn.backups:
+            if backup.name == name:
+                assert backup.labels.get(LABEL_RUN) == after.id, "not a backup of this run"
+                assert after.outcome in {Outcome.YIELDED, Outcome.FAILED}
 
     def _check_deleted(self, names: tuple[str, ...]) -> None:
         for name in names:
@@ -384,9 +397,10 @@ class OneVolume(RuleBasedStateMachine):
 
     @invariant()
     def every_ticket_of_ours_is_of_a_run_that_is_not_over(self) -> None:
-        live = {run.ticket for run in self.journal.values() if not run.finished}
+        unfinished = [run for run in self.journal.values() if not run.finished]
         if self.active is not None:
-            live.add(self.active[0].ticket)
+            unfinished.append(self.active[0])
+        live = {ticket for run in unfinished for ticket in (run.ticket, run.former)}
         for name in self.longhorn.tickets:
             assert not name.startswith(OUR_PREFIX) or name in live
 
@@ -414,4 +428,7 @@ class OneVolume(RuleBasedStateMachine):
         self.no_run_makes_two_backups()
 
 
-TestOneVolume = OneVolume.TestCase
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
+
+TestOneVolume = pytest.mark.timeout(300 if PROFILE == "ci" else 0)(OneVolume.TestCase)
+TestOneVolume.settings = settings.get_profile(PROFILE)

@@ -33,9 +33,7 @@ class Driver:
         self.clock = ManualClock()
         self.cluster = Cluster(self.clock, **options)
         transport = httpx.ASGITransport(application(self.cluster))
-        self.http = httpx.AsyncClient(
-            transport=transport, base_url="http://127.0.0.1:9500", follow_redirects=True
-        )
+        self.http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9500", follow_redirects=True)
 
     async def __aenter__(self) -> Self:
         return self

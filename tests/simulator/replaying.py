@@ -41,9 +41,7 @@ class Replay(Driver):
             text,
         )
 
-    async def play(
-        self, name: str, *, folder: str = "exchanges", loose: tuple[str, ...] = (), also: Any = None
-    ) -> Any:
+    async def play(self, name: str, *, folder: str = "exchanges", loose: tuple[str, ...] = (), also: Any = None) -> Any:
         """Make one recorded request; `loose` names values that are a race in Longhorn."""
         recorded = json.loads((RECORDINGS / folder / f"{name}.json").read_text())
         asked, want = recorded["request"], recorded["response"]
@@ -68,9 +66,7 @@ class Replay(Driver):
             except ValueError:
                 found.append(f"no JSON: {answer.text[:100]}")
         if not found:
-            found += differences(
-                json.loads(self.other(json.dumps(want["body"]))), got, loose=frozenset(loose)
-            )
+            found += differences(json.loads(self.other(json.dumps(want["body"]))), got, loose=frozenset(loose))
         if also is not None and not also(got):
             found.append("the answer is not what the scenario needs")
         self.notes[f"{folder}/{name}"] = found

@@ -16,8 +16,10 @@ async def snapshots(r: Replay) -> None:
         await r.play(name)
     r.pass_time(5)
     for name in (
-        "205-snapshotCRList-cr-appeared", "206-snapshotGet", "207-snapshotGet-missing", "208-snapshotGet-volume-head",
-        "209-snapshotCRGet", "210-snapshotCRGet-missing", "211-snapshotCRCreate", "212-snapshotCRGet-right-after",
+        "205-snapshotCRList-cr-appeared", "206-snapshotGet", "207-snapshotGet-missing",
+        "208-snapshotGet-volume-head",
+        "209-snapshotCRGet", "210-snapshotCRGet-missing", "211-snapshotCRCreate",
+        "212-snapshotCRGet-right-after",
     ):  # fmt: skip
         await r.play(name)
     r.pass_time(6)
@@ -32,9 +34,7 @@ async def snapshots(r: Replay) -> None:
     await r.play("221-volume-right-after-write")
     await r.play("222-snapshotCRList-after-write")
     r.pass_time(5)
-    await r.play(
-        "223-volume-actualSize-updated", also=lambda v: v["controllers"][0]["actualSize"] == str(7 * MIB)
-    )
+    await r.play("223-volume-actualSize-updated", also=lambda v: v["controllers"][0]["actualSize"] == str(7 * MIB))
     await r.play("224-snapshotCreate-after-write", also=lambda s: s["size"] == str(7 * MIB))
     await r.play("225-snapshotList-head-empty-again")
     r.pass_time(5.1)
@@ -58,7 +58,8 @@ async def backups(r: Replay) -> None:
     r.pass_time(4)
     for name in (
         "241-backupvolumes-list-filled", "242-backupvolume-get", "243-backupvolume-get-by-volume-name",
-        "244-backupvolume-missing", "245-backupList", "246-backupList-by-volume-name", "247-backupListByVolume",
+        "244-backupvolume-missing", "245-backupList", "246-backupList-by-volume-name",
+        "247-backupListByVolume",
         "248-backupListByVolume-without-name", "249-backupGet", "250-backupGet-missing",
         "251-backupListByVolume-missing", "252-snapshotBackup-missing-snapshot", "253-snapshotBackup-no-name",
     ):  # fmt: skip
@@ -107,9 +108,7 @@ async def deletions(r: Replay) -> None:
     await r.play("289-snapshotCRDelete")
     await r.play("290-snapshotCRList-deleting")
     r.pass_time(5.2)
-    await r.play(
-        "291-snapshotCRList-deleted", also=lambda s: "shotcr-1" not in [cr["name"] for cr in s["data"]]
-    )
+    await r.play("291-snapshotCRList-deleted", also=lambda s: "shotcr-1" not in [cr["name"] for cr in s["data"]])
     await r.play("292-snapshotCRDelete-missing")
     await r.play("293-snapshotCRDelete-newest")
     r.pass_time(5.2)

@@ -14,7 +14,8 @@ async def jobs(r: Replay) -> None:
         "400-recurringjobs-empty", "401-recurringjob-create", "402-recurringjob-get", "403-recurringjob-list",
         "404-recurringjob-duplicate", "405-recurringjob-update", "406-recurringjob-missing",
         "407-recurringjob-bad-cron", "408-recurringjob-bad-task", "411-recurringjob-retain-too-big",
-        "420-recurringJobList-default", "421-recurringJobAdd", "422-recurringJobAdd-group", "423-recurringJobList",
+        "420-recurringJobList-default", "421-recurringJobAdd", "422-recurringJobAdd-group",
+        "423-recurringJobList",
     ):  # fmt: skip
         await r.play(name)
     await r.act("volc-d-z", "recurringJobAdd", name="nope", isGroup=False)
@@ -110,7 +111,8 @@ async def races(r: Replay) -> None:
         0.01,
     )
     await two(
-        r, "530-race-snapshot-vs-backup-controller", ticket("snapshot-controller-x", "snapshot-controller", "node-2", "any"),
+        r, "530-race-snapshot-vs-backup-controller", ticket("snapshot-controller-x", "snapshot-controller",
+        "node-2", "any"),
         ticket(x, backup, "node-3", "any"), 0.1,
     )  # fmt: skip
     await two(
@@ -322,13 +324,9 @@ async def real_engine(r: Replay) -> None:
     await r.sim(f"volumes/{b}/write", bytes=20 * MIB)
     await r.play("120-snapshotList-after-20MiB", folder=f)
     await r.sim(f"volumes/{b}/write", bytes=20 * MIB)
-    await r.play(
-        "121-snapshotList-after-rewrite", folder=f, also=lambda s: s["data"][0]["size"] == str(20 * MIB)
-    )
+    await r.play("121-snapshotList-after-rewrite", folder=f, also=lambda s: s["data"][0]["size"] == str(20 * MIB))
     await r.sim(f"volumes/{b}/write", bytes=100, offset=20 * MIB)
-    await r.play(
-        "122-snapshotList-after-4k", folder=f, also=lambda s: s["data"][0]["size"] == str(20 * MIB + 4096)
-    )
+    await r.play("122-snapshotList-after-4k", folder=f, also=lambda s: s["data"][0]["size"] == str(20 * MIB + 4096))
     await r.act(b, "detach", attachmentID="fe")
     r.pass_time(3)
     await r.attach(b, "node-1", "bk-1", wait=8)

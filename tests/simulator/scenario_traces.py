@@ -62,9 +62,7 @@ async def stop(d: Driver) -> None:
 
 
 async def ours(d: Driver, node: str, id_: str, **more: Any) -> None:
-    await d.act(
-        V, "attach", hostId=node, attachmentID=id_, attachedBy="us", **{"disableFrontend": True, **more}
-    )
+    await d.act(V, "attach", hostId=node, attachmentID=id_, attachedBy="us", **{"disableFrontend": True, **more})
 
 
 @of("attach-disablefrontend")
@@ -144,9 +142,7 @@ async def interrupt(d: Driver, rows: Rows) -> None:
     await d.act(V, "snapshotBackup", name="s")
     d.pass_time(6)
     await detached(d)
-    await d.sim(
-        f"volumes/{V}/tickets", tickets=[ticket("backup-controller-x", "backup-controller", "node-1", "any")]
-    )
+    await d.sim(f"volumes/{V}/tickets", tickets=[ticket("backup-controller-x", "backup-controller", "node-1", "any")])
     await watch(d, V, 1.99, rows)
     await d.sim(f"volumes/{V}/tickets", tickets=[ticket("other", "csi-attacher", "node-2", "false")])
     await watch(d, V, 3.9, rows)
@@ -306,9 +302,7 @@ async def strict_fresh(d: Driver, rows: Rows) -> None:
 @of("locality-strict-local-other-node")
 async def strict_away(d: Driver, rows: Rows) -> None:
     await best_effort(d, "node-1", locality="strict-local")
-    refused = await d.ask(
-        "POST", f"/v1/volumes/{V}?action=attach", {"hostId": "node-2", "disableFrontend": True}
-    )
+    refused = await d.ask("POST", f"/v1/volumes/{V}?action=attach", {"hostId": "node-2", "disableFrontend": True})
     assert refused.status_code == 500
     await watch(d, V, 2, rows)
 

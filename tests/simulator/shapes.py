@@ -1,4 +1,4 @@
-"""Compares an answer with a recorded one: status, content type, keys, JSON types, states, and the kind of message."""
+"""Compares an answer with a recorded one: keys, JSON types, states, and the kind of message."""
 
 import re
 from typing import Any
@@ -19,9 +19,11 @@ MAPS = frozenset(
 #: values that are compared, not only their types
 EXACT = frozenset(
     {
-        "state", "robustness", "ready", "running", "satisfied", "removed", "readyToUse", "markRemoved", "available",
+        "state", "robustness", "ready", "running", "satisfied", "removed", "readyToUse", "markRemoved",
+        "available",
         "status", "type", "resourceType", "code", "attachmentType", "mode", "dataLocality", "disableFrontend",
-        "createSnapshot", "userCreated", "usercreated", "podStatus", "isGroup", "backupMode", "applied", "frontend",
+        "createSnapshot", "userCreated", "usercreated", "podStatus", "isGroup", "backupMode", "applied",
+        "frontend",
         "notReadyMessage", "restoreInitiated", "restoreRequired", "reason", "accessMode", "pvStatus", "task",
     }
 )  # fmt: skip
@@ -50,9 +52,7 @@ def differences(want: Any, got: Any, *, loose: frozenset[str] = frozenset(), pat
     if isinstance(want, list) and isinstance(got, list):
         return _lists(want, got, loose, path)
     if type(want) is not type(got):
-        return [
-            f"{path}: {type(want).__name__} {str(want)[:80]!r} became {type(got).__name__} {str(got)[:80]!r}"
-        ]
+        return [f"{path}: {type(want).__name__} {str(want)[:80]!r} became {type(got).__name__} {str(got)[:80]!r}"]
     if leaf == "message" and kind_of_message(str(want)) != kind_of_message(str(got)):
         return [f"{path}: message {want!r} became {got!r}"]
     if leaf in EXACT and want != got:
@@ -60,9 +60,7 @@ def differences(want: Any, got: Any, *, loose: frozenset[str] = frozenset(), pat
     return []
 
 
-def _objects(
-    want: dict[str, Any], got: dict[str, Any], loose: frozenset[str], path: str, leaf: str
-) -> list[str]:
+def _objects(want: dict[str, Any], got: dict[str, Any], loose: frozenset[str], path: str, leaf: str) -> list[str]:
     if leaf in MAPS:
         if bool(want) != bool(got) and leaf not in {"labels", "scheduledReplica"}:
             return [f"{path}: {list(want)} became {list(got)}"]
@@ -79,9 +77,7 @@ def _objects(
     if (set(want) ^ set(got)) - loose:
         return [f"{path}: lacks {sorted(set(want) - set(got))}, has also {sorted(set(got) - set(want))}"]
     return [
-        d
-        for key in set(want) & set(got)
-        for d in differences(want[key], got[key], loose=loose, path=f"{path}.{key}")
+        d for key in set(want) & set(got) for d in differences(want[key], got[key], loose=loose, path=f"{path}.{key}")
     ]
 
 

@@ -90,11 +90,6 @@ def test_a_satisfied_ticket_has_its_node_and_its_frontend(held: dict[str, Ticket
         (None, False, True),
     ],
 )
-def test_a_tickets_frontend_wish_is_compared_with_the_volumes(
-    wish: str | None, disabled: bool, fits: bool
-) -> None:
+def test_a_tickets_frontend_wish_is_compared_with_the_volumes(wish: str | None, disabled: bool, fits: bool) -> None:
     parameters = {} if wish is None else {"disableFrontend": wish}
-    assert (
-        compatible(Ticket("t", "longhorn-api", "node-1", parameters, 0.0), volume({}, disabled=disabled))
-        == fits
-    )
+    assert compatible(Ticket("t", "longhorn-api", "node-1", parameters, 0.0), volume({}, disabled=disabled)) == fits

@@ -17,15 +17,11 @@ places = st.tuples(st.integers(0, BLOCKS - 1), st.integers(1, BLOCKS), st.intege
 
 
 def pixels(extents: tuple[tuple[int, int, int], ...]) -> dict[int, int]:
-    return {
-        block: number for first, behind, number in extents for block in range(first // BLOCK, behind // BLOCK)
-    }
+    return {block: number for first, behind, number in extents for block in range(first // BLOCK, behind // BLOCK)}
 
 
 @given(st.lists(places, max_size=8), places)
-def test_putting_an_extent_is_painting_its_blocks(
-    base: list[tuple[int, int, int]], top: tuple[int, int, int]
-) -> None:
+def test_putting_an_extent_is_painting_its_blocks(base: list[tuple[int, int, int]], top: tuple[int, int, int]) -> None:
     canvas: tuple[tuple[int, int, int], ...] = ()
     for extent in base:
         canvas = put(canvas, extent)
@@ -34,9 +30,7 @@ def test_putting_an_extent_is_painting_its_blocks(
 
 
 @given(st.lists(places, max_size=6), st.lists(places, max_size=6))
-def test_a_layer_hides_what_lies_below_it(
-    below: list[tuple[int, int, int]], above: list[tuple[int, int, int]]
-) -> None:
+def test_a_layer_hides_what_lies_below_it(below: list[tuple[int, int, int]], above: list[tuple[int, int, int]]) -> None:
     a: tuple[tuple[int, int, int], ...] = ()
     b: tuple[tuple[int, int, int], ...] = ()
     for extent in below:

@@ -1,4 +1,4 @@
-"""Things that only a whole cluster shows: truth about backups, the cache, determinism, timing, losses of events."""
+"""Things that only a whole cluster shows: truth about backups, the cache, determinism, lost events."""
 
 import json
 from typing import Any
@@ -149,9 +149,7 @@ async def test_an_object_that_is_too_talkative_loses_events() -> None:
             d.pass_time(2.5)
         assert (await d.http.get("/sim/ledger/summary")).json()["events_dropped"] > 0
         d.pass_time(3700)
-        kinds = {
-            e["event"]["involvedObject"]["name"] for e in (await d.http.get("/v1/events")).json()["data"]
-        }
+        kinds = {e["event"]["involvedObject"]["name"] for e in (await d.http.get("/v1/events")).json()["data"]}
         assert "v" not in kinds
 
 
@@ -174,7 +172,8 @@ async def test_timing_can_be_changed_while_the_cluster_runs() -> None:
 
 
 STEPS = st.lists(
-    st.sampled_from(["attach1", "attach2", "frontend", "detach", "force", "write", "snapshot", "backup", "pod", "stop", "kill", "wait", "long", "off", "on"]),
+    st.sampled_from(["attach1", "attach2", "frontend", "detach", "force", "write", "snapshot", "backup",
+    "pod", "stop", "kill", "wait", "long", "off", "on"]),
     min_size=3,
     max_size=25,
 )  # fmt: skip
@@ -217,10 +216,7 @@ async def test_a_list_from_the_cache_is_the_list_and_released_volumes_get_detach
         for number, step in enumerate(steps):
             await perform(d, step, number)
             listed = (await d.http.get("/v1/volumes")).json()["data"]
-            fresh = [
-                volume_wire(d.cluster.world, "http://127.0.0.1:9500", v)
-                for v in d.cluster.world.volumes.values()
-            ]
+            fresh = [volume_wire(d.cluster.world, "http://127.0.0.1:9500", v) for v in d.cluster.world.volumes.values()]
             assert listed == json.loads(json.dumps(fresh))
         await perform(d, "on", 0)
         await perform(d, "stop", 0)

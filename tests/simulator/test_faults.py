@@ -1,5 +1,7 @@
 """Faults of the network, of backups and of nodes."""
 
+from itertools import pairwise
+
 import pytest
 
 from tests.simulator.driving import Driver
@@ -102,7 +104,7 @@ async def test_a_backup_can_end_in_every_bad_way(fault: dict[str, object], state
         assert [b["state"] for b in (await d.volume("v"))["backupStatus"]] == states
         if fault["kind"] == "backup-progress-falls":
             known = [p for p in seen if p is not None]
-            assert any(later < sooner for sooner, later in zip(known, known[1:], strict=False))
+            assert any(later < sooner for sooner, later in pairwise(known))
 
 
 async def test_a_node_that_is_switched_off_takes_its_engine_along_and_an_attach_to_it_is_refused() -> None:

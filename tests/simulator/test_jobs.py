@@ -116,9 +116,7 @@ def test_cron_finds_the_next_moment(text: str, after: str, expected: str) -> Non
     assert cron.parse(text).next(start) == datetime.fromisoformat(expected).replace(tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
-    "text", ["every day", "* * * *", "61 * * * *", "* * 0 * *", "*/0 * * * *", "a b c d e"]
-)
+@pytest.mark.parametrize("text", ["every day", "* * * *", "61 * * * *", "* * 0 * *", "*/0 * * * *", "a b c d e"])
 def test_a_bad_cron_is_refused(text: str) -> None:
     with pytest.raises(Refusal, match="invalid cron format"):
         cron.parse(text)

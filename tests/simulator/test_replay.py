@@ -1,4 +1,4 @@
-"""The recorded requests, made in simulated clusters of other names, sizes and order, get the recorded kind of answer."""
+"""The recorded requests, made again with other names, sizes and order, get the recorded kind of answer."""
 
 from collections.abc import Awaitable, Callable
 

@@ -26,9 +26,7 @@ def recording(name: str) -> dict[str, Any]:
 
 
 def stems() -> list[str]:
-    return sorted(
-        path.stem for path in (RECORDINGS / "exchanges").glob("7*.json") if path.stem != "701-ws-unknown"
-    )
+    return sorted(path.stem for path in (RECORDINGS / "exchanges").glob("7*.json") if path.stem != "701-ws-unknown")
 
 
 @asynccontextmanager
@@ -78,7 +76,8 @@ async def test_a_streams_message_is_of_the_recorded_kind(name: str) -> None:
         streams = Streams(d.cluster, Cache(d.cluster.world))
         got = json.loads(streams.listing(Stream(kind, period, "http://127.0.0.1:9500", path)))
     kept = (
-        "message", "reason", "definition", "event", "status", "state", "error", "applied", "Schedulable", "eventType",
+        "message", "reason", "definition", "event", "status", "state", "error", "applied", "Schedulable",
+        "eventType",
         "messages", "labels",
     )  # fmt: skip
     assert differences(want, got, loose=frozenset(kept)) == []
@@ -118,19 +117,21 @@ async def test_an_idle_stream_is_pinged_every_fifteen_seconds() -> None:
     pings = [m["t"] for m in recording("711-ws-volumes-idle-ping")["response"]["body"] if m["type"] == "ping"]
     assert pings
     assert all(abs(t % 15) < 0.5 for t in pings)
-    async with served(100) as (port, _):
-        async with websockets.connect(f"ws://127.0.0.1:{port}/v1/ws/settings", ping_interval=None) as ws:
-            pinged = asyncio.Event()
-            plain = ws.protocol.receive_data
+    pinged = asyncio.Event()
+    async with (
+        served(100) as (port, _),
+        websockets.connect(f"ws://127.0.0.1:{port}/v1/ws/settings", ping_interval=None) as ws,
+        asyncio.timeout(10),
+    ):
+        plain = ws.protocol.receive_data
 
-            def watching(data: bytes) -> None:
-                if data[:1] == b"\x89":
-                    pinged.set()
-                plain(data)
+        def watching(data: bytes) -> None:
+            if data[:1] == b"\x89":
+                pinged.set()
+            plain(data)
 
-            ws.protocol.receive_data = watching  # type: ignore[method-assign]
-            async with asyncio.timeout(10):
-                await pinged.wait()
+        ws.protocol.receive_data = watching  # type: ignore[method-assign]
+        await pinged.wait()
 
 
 async def test_an_unknown_stream_is_a_plain_404() -> None:
@@ -170,7 +171,5 @@ async def test_each_event_wakes_one_connection_only() -> None:
         ("/v1/ws/soon/volumes", None),
     ],
 )
-def test_a_period_is_a_go_duration_of_at_most_fifteen_seconds(
-    path: str, expected: tuple[str, float] | None
-) -> None:
+def test_a_period_is_a_go_duration_of_at_most_fifteen_seconds(path: str, expected: tuple[str, float] | None) -> None:
     assert parse_path(path) == expected

@@ -1,4 +1,4 @@
-"""Recorded traces: the same things done to a simulated cluster pass through the same states in the same order."""
+"""Recorded traces: the same things, done to a simulated cluster, lead through the same states."""
 
 import json
 from typing import Any
