@@ -83,6 +83,7 @@ class Stage(Protocol):
     async def configure(self, *, never: bool) -> None:
         """Put the policies in force, `never` to be due again."""
 
+
     async def journal(self) -> tuple[tuple[Run, ...], tuple[Protection, ...]]: ...
 
 
