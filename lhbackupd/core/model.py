@@ -187,7 +187,8 @@ class Run:
     #: the snapshot to back up; taken by us if `own_snapshot`
     snapshot: str = ""
     own_snapshot: bool = False
-    snapshot_created: datetime | None = None
+    #: up to when the snapshot holds what was written: when it was made, or when a look found nothing new above it
+    snapshot_holds: datetime | None = None
     #: backups of that snapshot that were there before we asked
     known_backups: tuple[str, ...] = ()
     #: when the backup was asked for; asking twice makes two
