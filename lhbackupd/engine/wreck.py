@@ -54,7 +54,7 @@ def put_aside(url: str, now: datetime) -> Wreck | None:
 
 
 def _damage(file: Path) -> str:
-    """What is wrong with an SQLite file, in SQLite's words; "" where nothing is, or it is none, or it cannot be read."""
+    """What is wrong with an SQLite file, in SQLite's words; "" where nothing is, or it is none or cannot be read."""
     try:
         with file.open("rb") as opened:
             if opened.read(len(MAGIC)) != MAGIC:
