@@ -35,9 +35,11 @@ class LoopClock:
 
     def __init__(self) -> None:
         self._seen = self._gone = 0.0
+        #: by how many seconds somebody has set the daemon's wall clock; Longhorn's goes on as it was
+        self.set_by = 0.0
 
     def now(self) -> datetime:
-        return START + timedelta(seconds=self.monotonic())
+        return START + timedelta(seconds=self.monotonic() + self.set_by)
 
     def monotonic(self) -> float:
         time = asyncio.get_running_loop().time()

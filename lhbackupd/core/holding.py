@@ -35,6 +35,9 @@ def note_workload(run: Run, seen: Seen, now: Now) -> Run:
     asks = _waiting(run, volume) if volume else None
     if volume is not None and asks is not None and run.waiting_since is None:
         return replace(run, waiting_since=now.wall, waiter=_name(volume) or f"ticket {asks.id} on {asks.node}")
+    if asks is not None and run.waiting_since is not None and run.waiting_since > now.wall:
+        # the clock was set back: the wait is counted from here on, lest it last an hour, or a year, longer
+        return replace(run, waiting_since=now.wall)
     if asks is None and run.waiting_since is not None:
         seconds = max(0.0, (now.wall - run.waiting_since).total_seconds())
         return replace(run, waiting_since=None, waited=run.waited + seconds)
@@ -89,7 +92,11 @@ def renewed(run: Run, seen: Seen, now: Now, origin: Origin) -> Decision:
             return run, Attach(node=former.node, ticket=run.ticket)
         return run, Detach(ticket=run.former) if mine.satisfied else None
     ticket, name = volume.ticket(run.ticket), TicketName.parse(run.ticket)
-    if ticket is None or name is None or now.wall + min(_RENEW, origin.lease / 3) < name.deadline:
+    if ticket is None or name is None:
+        return run, None
+    margin = min(_RENEW, origin.lease / 3)
+    # a deadline that is too far away is left by a clock that was ahead, and would block a twin for as long
+    if now.wall + margin < name.deadline <= now.wall + origin.lease + margin:
         return run, None
     fresh = str(replace(name, deadline=now.wall + origin.lease))
     return replace(run, ticket=fresh, former=run.ticket), Attach(node=ticket.node, ticket=fresh)

@@ -102,7 +102,7 @@ def asked_enough(run: Run, now: Now, limit: float) -> Run | None:
     By the wall clock, as each question starts the phase's patience anew; a step of it costs an attempt at worst.
     """
     since = run.entered.get(Phase.BACKING_UP.value, now.wall)
-    if run.asked_at is None or (now.wall - since).total_seconds() <= limit:
+    if run.asked_at is None or 0 <= (now.wall - since).total_seconds() <= limit:
         return None
     words = f"asked for {limit:.0f} s for a backup of snapshot {run.snapshot}, and none began"
     return leave(run, now, Outcome.FAILED, words, can_pass=True)

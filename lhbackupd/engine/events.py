@@ -8,6 +8,7 @@ from lhbackupd.core.leases import Lease
 from lhbackupd.core.model import Run
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.scheduler import Changes
+from lhbackupd.engine.wreck import Wreck
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,13 @@ class JournalTrouble:
 
 
 @dataclass(frozen=True, slots=True)
+class JournalReplaced:
+    """The journal was damaged: it was put aside, and a new one made."""
+
+    wreck: Wreck
+
+
+@dataclass(frozen=True, slots=True)
 class Defect:
     """A run met a defect of lhbackupd; it is driven on from what the journal says."""
 
@@ -89,7 +97,17 @@ class Defect:
 
 
 Event = (
-    Moved | Polled | Missed | Rescheduled | Pruned | PruningRests | GaveBack | ClockStepped | JournalTrouble | Defect
+    Moved
+    | Polled
+    | Missed
+    | Rescheduled
+    | Pruned
+    | PruningRests
+    | GaveBack
+    | ClockStepped
+    | JournalTrouble
+    | JournalReplaced
+    | Defect
 )
 Tell = Callable[[Event], None]
 

@@ -90,7 +90,7 @@ class Housekeeper:
         """After `run` has finished: delete its backup if that failed, or those that its policy no longer keeps."""
         self._ended |= dict.fromkeys(filter(None, (run.ticket, run.former)), self._clock.now())
         if run.outcome is Outcome.COMPLETED and policy is not None and policy.keep is not None:
-            if rests := self._rests():
+            if rests := self.doubt():
                 self._tell(PruningRests(run, rests))
                 return
             deleted, fault = await self._gateway.prune(run, policy)
@@ -101,7 +101,8 @@ class Housekeeper:
         if deleted or fault:
             self._tell(Pruned(run, deleted, fault))
 
-    def _rests(self) -> str:
+    def doubt(self) -> str:
+        """How our clock and Longhorn's disagree, in words; "" while they agree, or Longhorn has not answered yet."""
         theirs, ours = self._gateway.server_date, self._clock.now()
         if theirs is None or abs(theirs - ours) <= SKEW:
             return ""

@@ -28,6 +28,7 @@ from lhbackupd.engine.inventory import Inventory
 from lhbackupd.engine.journal import Journal, JournalError
 from lhbackupd.engine.runner import Runner
 from lhbackupd.engine.scheduler import Key, Scheduler
+from lhbackupd.engine.timekeeper import Timekeeper
 
 #: longest time between two turns of the loop, in seconds: readiness and watchdog live on it
 TURN = 10.0
@@ -74,6 +75,7 @@ class Keeper:
         self._tell = tell
         self.housekeeper = Housekeeper(gateway=gateway, origin=origin, clock=clock, tell=tell)
         self._intake = Intake(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
+        self._timekeeper = Timekeeper(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
         self._stopping = asyncio.Event()
         self._woken = asyncio.Event()
         self._runner = Runner(
@@ -149,14 +151,13 @@ class Keeper:
         try:
             if self.trouble:
                 await self._offload(self._journal.probe)
+            if await self._timekeeper.heed():
+                self._bring_back()
             picture = self._inventory.picture
             self._inventory.wants_groups = any(policy.match.group for policy in self.rules.policies.values())
             await self._intake.reschedule(picture, self.rules.policies)
             unfinished = (*self.waiting.values(), *self.active.values())
-            for run in await self._intake.fire(unfinished):
-                self._tell(Moved(None, run))
-                if not run.finished:
-                    self.waiting[run.id] = run
+            await self._intake.fire(unfinished, self._receive)
         except (JournalError, SQLAlchemyError) as error:
             self._note_trouble(str(error).splitlines()[0])
             return  # no new runs while nothing can be written down
@@ -164,6 +165,21 @@ class Keeper:
         await self.housekeeper.sweep(picture, self.tickets)
         if not self.housekeeper.blocked:
             await self._let_in()
+
+    def _receive(self, run: Run) -> None:
+        """Take in a run that a schedule has asked for."""
+        self._tell(Moved(None, run))
+        if not run.finished:
+            self.waiting[run.id] = run
+
+    def _bring_back(self) -> None:
+        """Put right the times that a wall clock that was ahead has left in memory."""
+        now = self._clock.now()
+        latest = now + self.rules.retry.longest
+        for run in self.waiting.values():
+            if run.not_before is not None and run.not_before > latest:
+                self.waiting[run.id] = replace(run, not_before=latest)
+        self.protections = {key: protection.not_after(word, now) for key, word in self.protections.items()}
 
     async def _until_next(self) -> float:
         """Seconds until the loop has something to do, as far as is known."""
@@ -287,7 +303,12 @@ class Keeper:
         return True
 
     async def forget(self, before: datetime) -> None:
-        """Drop runs from the journal that finished before `before`; if that fails, the next time will do."""
+        """Drop runs from the journal that finished before `before`; if that fails, the next time will do.
+
+        None are dropped while our clock and Longhorn's disagree: one that is a year ahead would take all of them.
+        """
+        if self.housekeeper.doubt():
+            return
         try:
             await self._offload(self._journal.prune, before)
         except JournalError as error:

@@ -105,6 +105,8 @@ class Front:
         if answer.content_type:
             response.headers["content-type"] = answer.content_type
             response.headers["x-api-schemas"] = f"{base}/v1/schemas"
+        # by the cluster's clock, which may be sped up: clients judge their own clock by it
+        response.headers["date"] = format_datetime(self.cluster.world.now(), usegmt=True)
         for name, value in answer.headers:
             response.headers[name] = value
         return response

@@ -17,6 +17,7 @@ from lhbackupd.engine.events import (
     Defect,
     Event,
     GaveBack,
+    JournalReplaced,
     JournalTrouble,
     Missed,
     Moved,
@@ -110,7 +111,7 @@ class Metrics:
                 self._defects.inc()
             case GaveBack(fault=None):
                 self._given_back.labels(event.lease.claim.value).inc()
-            case Rescheduled() | JournalTrouble() | GaveBack() | ClockStepped() | PruningRests():
+            case Rescheduled() | JournalTrouble() | JournalReplaced() | GaveBack() | ClockStepped() | PruningRests():
                 pass  # gauges show how it stands now
             case _:
                 assert_never(event)

@@ -16,6 +16,7 @@ from lhbackupd.engine.events import (
     Defect,
     Event,
     GaveBack,
+    JournalReplaced,
     JournalTrouble,
     Missed,
     Moved,
@@ -26,6 +27,7 @@ from lhbackupd.engine.events import (
 )
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.scheduler import Key
+from lhbackupd.engine.wreck import Wreck
 from lhbackupd.longhorn.client import SETTING
 from lhbackupd.surface import words
 
@@ -60,6 +62,8 @@ class LogListener:
             case JournalTrouble():
                 words_ = f"no new runs are let in, because the journal fails: {event.text}"
                 self._log.error(words_, action="journal.trouble", reason=event.text)
+            case JournalReplaced():
+                self._journal_replaced(event.wreck)
             case PruningRests():
                 text = f"old backups of volume {event.run.volume} stay for now: {event.why}; set the clocks"
                 self._log.warning(text, action="backup.prune-rests", **_facts(event.run))
@@ -82,6 +86,12 @@ class LogListener:
             self._log.info(text, action=f"run.{run.phase.value}", **_facts(run))
         elif before.reason != run.reason or before.progress != run.progress:
             self._log.debug(f"run {run.id}: {run.reason}", action="run.goes-on", progress=run.progress, **_facts(run))
+        if run.stuck and not (before and before.stuck):
+            text = (
+                f"volume {run.volume} is not given back: Longhorn does not confirm that our ticket {run.ticket} is "
+                f"gone; run {run.id} asks for ever, and keeps nobody else waiting"
+            )
+            self._log.error(text, action="run.stuck", ticket=run.ticket, **_facts(run))
         if run.waiting_since is not None and (before is None or before.waiting_since is None):
             text = f"{run.waiter} waits for run {run.id}, which has volume {run.volume}"
             self._log.warning(text, action="workload.waits", waiter=run.waiter, **_facts(run))
@@ -175,6 +185,14 @@ class LogListener:
         else:
             text = f"ticket {lease.ticket} on volume {lease.volume} could not be withdrawn: {event.fault.text}"
             self._log.error(text, action="lease.held", **facts)
+
+    def _journal_replaced(self, wreck: Wreck) -> None:
+        text = (
+            f"the journal {wreck.file} was damaged ({wreck.why}): it was put aside as {wreck.aside.name}, and a new "
+            "one made; history is lost, and tickets of ours from before are given back when their deadlines pass, "
+            "or at once by `lhbackupd adopt`"
+        )
+        self._log.error(text, action="journal.replaced", aside=str(wreck.aside), reason=wreck.why)
 
     def _defect(self, event: Defect) -> None:
         text = f"run {event.run.id} met a defect of lhbackupd, please report it; the run is tried on"

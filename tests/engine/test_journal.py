@@ -213,3 +213,13 @@ def test_any_run_survives_the_journal(reason: str, backup: str, known: list[str]
     journal.save(run)
     assert (*journal.unfinished(), *journal.history()) == (run,)
     journal.close()
+
+
+def test_ends_that_were_due_after_now_are_dropped_and_open_runs_stay(journal: Journal) -> None:
+    later = NOW + timedelta(days=365)
+    journal.enqueue(
+        [finished(a_run("ahead", due=later)), a_run("open", volume="b", due=later), finished(a_run("past"))]
+    )
+    assert journal.forget_after(NOW) == 1
+    assert [run.id for run in journal.unfinished()] == ["open"]
+    assert [run.id for run in journal.history()] == ["past"]
