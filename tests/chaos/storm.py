@@ -83,7 +83,6 @@ class Stage(Protocol):
     async def configure(self, *, never: bool) -> None:
         """Put the policies in force, `never` to be due again."""
 
-
     async def journal(self) -> tuple[tuple[Run, ...], tuple[Protection, ...]]: ...
 
 
@@ -226,7 +225,7 @@ class Storm:
         call, ticket = self._stage.call, "by-hand-maintenance"
         await self._put_ticket(volume, ticket, NODES[int(pick * len(NODES))], frontend=False)
         await self._stage.sleep(6)
-        if pick < 0.5:  # noqa: PLR2004 -- half of them
+        if pick < 0.5:
             name = f"others-{int(pick * 1e9)}"
             await call("POST", f"/v1/volumes/{volume}?action=snapshotCreate", {"name": name, "labels": {}})
         elif snapshot := await self._picked_snapshot(volume, pick):
@@ -273,7 +272,10 @@ class Storm:
         ledger = await self._stage.call("GET", "/sim/ledger")
         summary = await self._stage.call("GET", "/sim/ledger/summary")
         crons = {
-            (name, volume): cron for name, (cron, volumes, _) in POLICIES.items() for volume in volumes if volume in STEADY
+            (name, volume): cron
+            for name, (cron, volumes, _) in POLICIES.items()
+            for volume in volumes
+            if volume in STEADY
         }
         return Evidence(
             entries=tuple(ledger["entries"]),
