@@ -149,5 +149,6 @@ def _advice(config: Config) -> Iterator[str]:
 
 
 def _job(policy: Policy) -> str:
-    retain = f"retain {policy.keep_last}" if policy.keep_last else "retain as many as you want (it kept all)"
+    last = policy.keep.last if policy.keep else 0
+    retain = f"retain {last}" if last else "retain as many as you want"
     return f'policy {policy.name}: cron "{policy.cron}" (in {policy.timezone}), {retain}'

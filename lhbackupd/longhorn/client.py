@@ -34,6 +34,7 @@ OFFLOAD = 2**20
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 FAILURES = (httpx.RequestError, httpx.InvalidURL, TimeoutError, OSError)
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 
@@ -54,7 +55,7 @@ class Exchange:
 class Offload(Protocol):
     """Runs a decoder off the loop; `asyncio.to_thread` is one."""
 
-    async def __call__(self, decode: Callable[[bytes], T], raw: bytes, /) -> T: ...
+    async def __call__(self, function: Callable[[A], T], argument: A, /) -> T: ...
 
 
 class Longhorn:
@@ -166,7 +167,7 @@ class Longhorn:
 
     async def snapshot_records(self, volume: str) -> tuple[Snapshot, ...]:
         """The snapshot CRs, of a detached volume too [322]; parents and sizes are not read."""
-        return await self._value(look(volume, "snapshotCRList"), wire.decode_snapshot_records)
+        return await self.value(look(volume, "snapshotCRList"), wire.decode_snapshot_records)
 
     async def backups(self, volume: str) -> tuple[Backup, ...]:
         """All backups of a volume's name on its present target; Longhorn reads the name of the body alone [248]."""

@@ -169,7 +169,7 @@ def decode_readiness(raw: bytes, of: str) -> cluster.SnapshotReadiness:
 
 def decode_snapshot_records(raw: bytes) -> tuple[cluster.Snapshot, ...]:
     """The snapshot CRs of a volume [205, 831], which Longhorn lists of a detached one as well [322]."""
-    return _elements(raw, shapes.SnapshotRecord, _snapshot_record)
+    return elements(raw, shapes.SnapshotRecord, _snapshot_record)
 
 
 def _snapshot_record(record: shapes.SnapshotRecord) -> cluster.Snapshot:

@@ -25,6 +25,7 @@ from lhbackupd.core.leases import Claim, Lease, leases
 from lhbackupd.core.model import Origin
 from lhbackupd.engine.inventory import Inventory
 from lhbackupd.engine.keeper import Keeper
+from lhbackupd.longhorn.api import Api
 from lhbackupd.longhorn.client import Longhorn
 from lhbackupd.longhorn.gateway import Gateway
 from lhbackupd.surface.report import Report
@@ -163,7 +164,7 @@ def _held(lease: Lease, fault: Fault | None = None) -> Held:
 
 async def leave_without_daemon(*, longhorn: Longhorn, origin: Origin, now: Callable[[], datetime]) -> Left:
     """What `leave` does while no daemon runs, which the caller has made sure of. Raises LonghornError."""
-    gateway = Gateway(longhorn=longhorn, origin=origin)
+    gateway = Gateway(longhorn=Api(longhorn=longhorn), origin=origin)
 
     async def ours() -> list[Lease]:
         volumes, _ = await longhorn.volumes()

@@ -241,6 +241,6 @@ def _backups_touched(evidence: Evidence, replay: Replay) -> Iterator[str]:
 
 def _snapshots_gone(evidence: Evidence) -> Iterator[str]:
     for entry in evidence.entries:
-        if entry["kind"] == "snapshot-removed" and not entry["snapshot"].startswith(f"{PREFIX}-"):
-            if entry["snapshot"] not in evidence.taken and entry["snapshot"].startswith("others-"):
-                yield f"{entry['volume']}: snapshot {entry['snapshot']} of somebody else was deleted by us"
+        name = entry.get("snapshot", "")
+        if entry["kind"] == "snapshot-removed" and name.startswith("others-") and name not in evidence.taken:
+            yield f"{entry['volume']}: snapshot {entry['snapshot']} of somebody else was deleted by us"
