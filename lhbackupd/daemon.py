@@ -170,7 +170,12 @@ class Daemon:
             keeper=engine.keeper, inventory=engine.inventory, origin=engine.origin, clock=self._clock, log=self._log
         )
         app = control.application(control=obeys, report=self._report)
-        await server.attend(app, commands, started=lambda: None, stop=done)
+        path = self._config.control.socket
+
+        def started() -> None:
+            self._log.info(f"takes commands on {path}", action="control.on", path=str(path))
+
+        await server.attend(app, commands, started=started, stop=done)
 
     async def _reload(self, hup: asyncio.Event, done: asyncio.Event) -> None:
         """On SIGHUP put policies, limits and retries of the configuration in force, unless it has faults."""
