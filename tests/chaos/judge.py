@@ -142,9 +142,7 @@ def _robbed(evidence: Evidence, replay: Replay, volume: str, since: datetime) ->
     )
 
 
-def _lie(
-    evidence: Evidence, replay: Replay, volume: str, until: datetime, first: datetime, last: datetime
-) -> str:
+def _lie(evidence: Evidence, replay: Replay, volume: str, until: datetime, first: datetime, last: datetime) -> str:
     if _made_anew(evidence, volume, first):
         return ""  # the word was about a volume that is no more
     contents = replay.held(volume, until - SLACK, second(until))
@@ -213,7 +211,9 @@ def _could(evidence: Evidence, due: datetime, next_run: datetime) -> bool:
 
 
 def _second(replay: Replay) -> Iterator[str]:
-    done = Counter(kept.labels[LABEL_RUN] for kept in replay.backups.values() if kept.completed and LABEL_RUN in kept.labels)
+    done = Counter(
+        kept.labels[LABEL_RUN] for kept in replay.backups.values() if kept.completed and LABEL_RUN in kept.labels
+    )
     for run, count in done.items():
         for _ in range(count - 1):
             yield f"run {run} has {count} completed backups"

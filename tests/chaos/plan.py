@@ -81,7 +81,9 @@ def _until(rng: random.Random, at: float, end: float, shortest: float, longest: 
 def _http(rng: random.Random, at: float, _end: float) -> list[Strike]:
     kind = rng.choice(("status", "status", "reset", "reset", "delay", "delay", *_BENT))
     match: dict[str, str] = {}
-    match |= rng.choice(({}, {"path": "/v1/volumes*"}, {"path": "/v1/backupvolumes*"}, *({"action": a} for a in _ACTIONS)))
+    match |= rng.choice(
+        ({}, {"path": "/v1/volumes*"}, {"path": "/v1/backupvolumes*"}, *({"action": a} for a in _ACTIONS))
+    )
     if rng.random() < 0.2:
         match["volume"] = rng.choice(VOLUMES)
     body = {"kind": kind, "match": match, "times": rng.randint(1, 5)}

@@ -23,7 +23,7 @@ SETTING = "allow-recurring-job-while-volume-detached"
 #: seconds of calm in which every policy is due once more
 CALM = 240.0
 #: seconds after that until every run must have ended
-PATIENCE = 900.0
+PATIENCE = 300.0
 #: cron of a policy that is not due any more
 NEVER = "0 0 29 2 *"
 
@@ -82,7 +82,6 @@ class Stage(Protocol):
     async def term(self) -> None: ...
     async def configure(self, *, never: bool) -> None:
         """Put the policies in force, `never` to be due again."""
-
 
     async def journal(self) -> tuple[tuple[Run, ...], tuple[Protection, ...]]: ...
 
@@ -273,7 +272,10 @@ class Storm:
         ledger = await self._stage.call("GET", "/sim/ledger")
         summary = await self._stage.call("GET", "/sim/ledger/summary")
         crons = {
-            (name, volume): cron for name, (cron, volumes, _) in POLICIES.items() for volume in volumes if volume in STEADY
+            (name, volume): cron
+            for name, (cron, volumes, _) in POLICIES.items()
+            for volume in volumes
+            if volume in STEADY
         }
         return Evidence(
             entries=tuple(ledger["entries"]),
