@@ -30,7 +30,7 @@ class Seen:
     volume: Volume | None = None
     #: why the look, or a part of it, failed
     fault: Fault | None = None
-    #: when it was begun: what it shows was so then or later, however long the answers took; None where that is not known
+    #: when it was begun: what it shows was so then or later, however long the answers took; None where it is not known
     at: datetime | None = None
     #: what came of the command before
     answer: Fault | None = None

@@ -52,7 +52,7 @@ class RealStage:
     async def call(self, method: str, path: str, body: object = None) -> Any:
         try:
             answer = await self._longhorn.http.request(method, path, json=body)
-            return answer.json() if answer.status_code < 300 and answer.content else None  # noqa: PLR2004
+            return answer.json() if answer.status_code < 300 and answer.content else None
         except (httpx.RequestError, ValueError):
             return None
 

@@ -225,7 +225,7 @@ class Storm:
         call, ticket = self._stage.call, "by-hand-maintenance"
         await self._put_ticket(volume, ticket, NODES[int(pick * len(NODES))], frontend=False)
         await self._stage.sleep(6)
-        if pick < 0.5:  # noqa: PLR2004 -- half of them
+        if pick < 0.5:
             name = f"others-{int(pick * 1e9)}"
             await call("POST", f"/v1/volumes/{volume}?action=snapshotCreate", {"name": name, "labels": {}})
         elif snapshot := await self._picked_snapshot(volume, pick):

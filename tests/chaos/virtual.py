@@ -67,7 +67,7 @@ class VirtualStage:
         except (httpx.RequestError, ConnectionResetError):
             return None
         try:
-            return answer.json() if answer.status_code < 300 and answer.content else None  # noqa: PLR2004
+            return answer.json() if answer.status_code < 300 and answer.content else None
         except ValueError:
             return None
 

@@ -15,7 +15,7 @@ from lhbackupd.core.leases import Claim
 from lhbackupd.core.model import Now, Origin, Outcome, Policy, Run
 from lhbackupd.core.moves import leave
 from lhbackupd.core.retention import newest_completed
-from lhbackupd.engine import housekeeper, keeper
+from lhbackupd.engine import keeper
 from lhbackupd.engine.journal import Journal
 from lhbackupd.longhorn import gateway
 from lhbackupd.longhorn.client import Longhorn
@@ -39,12 +39,12 @@ _backing_up = backing.backing_up
 def _believes_progress(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:
     """Takes a backup at 100 % for a completed one, listed or not."""
     entry = seen.volume.backup(run.backup) if seen.volume and run.backup else None
-    if entry is not None and entry.progress == 100:  # noqa: PLR2004 -- percent
+    if entry is not None and entry.progress == 100:
         return leave(replace(run, protected_until=run.snapshot_holds), now, Outcome.COMPLETED, "at 100 %"), None
     return _backing_up(run, seen, now, policy, origin)
 
 
-def _never_finds_its_backup(backup: Backup, run: Run) -> bool:  # noqa: ARG001
+def _never_finds_its_backup(backup: Backup, run: Run) -> bool:
     """Asks again without having looked."""
     return False
 
@@ -60,7 +60,7 @@ async def _repeats_what_was_not_answered(self: gateway.Gateway, run: Run, comman
     return fault
 
 
-_inspecting = machine._inspecting  # noqa: SLF001 -- what is to be replaced
+_inspecting = machine._inspecting
 
 
 def _unread_is_unchanged(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:
@@ -70,7 +70,7 @@ def _unread_is_unchanged(run: Run, seen: Seen, now: Now, policy: Policy | None, 
     return _inspecting(run, seen, now, policy, origin)
 
 
-_claim = leases._claim  # noqa: SLF001
+_claim = leases._claim
 
 
 def _claims_foreign(*arguments: Any) -> Claim:
@@ -85,20 +85,11 @@ def _claims_twins(*arguments: Any) -> Claim:
     return Claim.ORPHAN if found is Claim.TWIN else found
 
 
-_leases = leases.leases
-
-
-def _claims_its_own(volumes: Any, *, origin: Origin, live: Any, now: Any) -> Any:
-    """Gives back tickets that its runs hold."""
-    del live
-    return _leases(volumes, origin=origin, live=(), now=now)
-
-
 def _no_successor(*_: Any) -> None:
     """Forgets the next attempt."""
 
 
-def _enqueues_nothing(self: Journal, runs: Any) -> frozenset[str]:  # noqa: ARG001
+def _enqueues_nothing(self: Journal, runs: Any) -> frozenset[str]:
     """Says that runs were written down, and writes nothing."""
     return frozenset(run.id for run in runs)
 
@@ -157,8 +148,9 @@ BUGS: Mapping[str, Bug] = {
     "claims-foreign": Bug(
         where=leases, name="_claim", function=_claims_foreign, shows="others_touched", mix={"foreign-ticket": 60}
     ),
-    "claims-twins": Bug(where=leases, name="_claim", function=_claims_twins, shows="others_touched", mix={"twin-ticket": 20}),
-    "claims-its-own": Bug(where=housekeeper, name="leases", function=_claims_its_own, shows="lost_runs"),
+    "claims-twins": Bug(
+        where=leases, name="_claim", function=_claims_twins, shows="others_touched", mix={"twin-ticket": 20}
+    ),
     "forgets-the-next-attempt": Bug(
         where=keeper, name="successor", function=_no_successor, shows="lost_runs", mix={"term": 20, **_BACKUPS}
     ),
