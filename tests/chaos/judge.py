@@ -116,7 +116,9 @@ def _unbacked_runs(evidence: Evidence, replay: Replay) -> Iterator[str]:
     for run in evidence.runs:
         if run.outcome in _PROTECTED and run.finished_at is not None and run.protected_until is not None:
             first = run.started_at or run.due  # what was there when it began may have been deleted by others since
-            if lie := _lie(evidence, replay, run.volume, run.protected_until, first, run.finished_at + SLACK):
+            if lie := _lie(
+                evidence, replay, run.volume, run.protected_until, first=first, last=run.finished_at + SLACK
+            ):
                 yield f"run {run.id} of {run.policy}, {run.outcome}: {lie}"
 
 
@@ -142,7 +144,7 @@ def _robbed(evidence: Evidence, replay: Replay, volume: str, since: datetime) ->
     )
 
 
-def _lie(evidence: Evidence, replay: Replay, volume: str, until: datetime, first: datetime, last: datetime) -> str:
+def _lie(evidence: Evidence, replay: Replay, volume: str, until: datetime, *, first: datetime, last: datetime) -> str:
     if _made_anew(evidence, volume, first):
         return ""  # the word was about a volume that is no more
     contents = replay.held(volume, until - SLACK, second(until))
@@ -241,6 +243,6 @@ def _backups_touched(evidence: Evidence, replay: Replay) -> Iterator[str]:
 
 def _snapshots_gone(evidence: Evidence) -> Iterator[str]:
     for entry in evidence.entries:
-        name = entry.get("snapshot", "")
-        if entry["kind"] == "snapshot-removed" and name.startswith("others-") and name not in evidence.taken:
+        removed = entry["kind"] == "snapshot-removed" and entry["snapshot"].startswith("others-")
+        if removed and entry["snapshot"] not in evidence.taken:
             yield f"{entry['volume']}: snapshot {entry['snapshot']} of somebody else was deleted by us"

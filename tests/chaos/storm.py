@@ -23,7 +23,7 @@ SETTING = "allow-recurring-job-while-volume-detached"
 #: seconds of calm in which every policy is due once more
 CALM = 240.0
 #: seconds after that until every run must have ended
-PATIENCE = 900.0
+PATIENCE = 300.0
 #: cron of a policy that is not due any more
 NEVER = "0 0 29 2 *"
 
