@@ -116,9 +116,13 @@ class Gateway:
         )
 
     async def drop_failed(self, run: Run) -> tuple[tuple[Backup, ...], Fault | None]:
-        """Delete the backup that `run` asked for, if it ended in Error; the one deleted, and what went wrong."""
+        """Delete the backup that `run` asked for, if it ended without success; the one deleted, and what went wrong.
+
+        Unknown is an end as well, which Longhorn never looks at again (longhorn-manager, backup controller).
+        """
+        failed = {"Error", "Unknown"}
         return await self._delete(
-            run, lambda backups: (b for b in backups if b.name == run.backup and b.state == "Error")
+            run, lambda backups: (b for b in backups if b.name == run.backup and b.state in failed)
         )
 
     async def _delete(

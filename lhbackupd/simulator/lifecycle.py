@@ -76,10 +76,18 @@ def _start_engine(world: World, volume: Volume, on_poll: OnPoll) -> None:
     _start_replicas(world, volume, [r for r in volume.replicas if r.assigned and not r.running])
     volume.engine_node = volume.desired_node
     world.touch(volume)
-    node = world.nodes.get(volume.engine_node)
-    if volume.hang or node is None or not node.ready:
+    _await_node(world, volume, on_poll)
+
+
+def _await_node(world: World, volume: Volume, on_poll: OnPoll) -> None:
+    """The engine starts once its node is there, however long that takes."""
+    if volume.hang:
         return
     t = world.timing
+    node = world.nodes.get(volume.engine_node)
+    if node is None or not node.ready:
+        step(world, volume, t.engine_poll, lambda: _await_node(world, volume, on_poll))
+        return
     step(world, volume, t.engine_start + t.engine_notice, lambda: _engine_runs(world, volume, on_poll))
 
 

@@ -58,12 +58,12 @@ async def test_a_volume_that_is_reverted_while_detached_is_backed_up_as_it_is_no
 
 async def revert(rig: Rig, snapshot: str) -> None:
     """Somebody attaches the volume in maintenance mode, reverts it and lets go."""
-    body = {"hostId": "node-1", "disableFrontend": True, "attachmentID": "", "attachedBy": "a person"}
+    body = {"hostId": "node-1", "disableFrontend": True, "attachmentID": "by-hand", "attachedBy": "a person"}
     await rig.call("POST", "/v1/volumes/db?action=attach", body)
     await rig.clock.sleep(15)
     await rig.call("POST", "/v1/volumes/db?action=snapshotRevert", {"name": snapshot})
     await rig.clock.sleep(2)
-    await rig.call("DELETE", "/sim/volumes/db/tickets/" + next(iter(await tickets(rig))))
+    await rig.call("DELETE", "/sim/volumes/db/tickets/by-hand")
     await rig.clock.sleep(10)
 
 
