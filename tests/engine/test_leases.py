@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -123,7 +124,7 @@ async def test_in_a_long_backup_the_ticket_is_renewed_and_the_volume_held_all_th
     removed = {e["id"]: e["t"] for e in ours if e["kind"] == "ticket-removed"}
     satisfied = {e["id"]: e["t"] for e in ours if e["kind"] == "ticket-satisfied"}
     assert len(added) == 3
-    for (_, former), (_, following) in zip(added, added[1:], strict=False):
+    for (_, former), (_, following) in pairwise(added):
         assert satisfied[following] < removed[former], "both hold the volume in between"
     for _, ticket in added:
         parsed = TicketName.parse(ticket)
@@ -142,7 +143,7 @@ async def test_a_kill_around_any_request_of_a_renewal_leaves_nothing(rig: Rig, s
 
     async def fallen() -> None:
         await rig.until(lambda: rig.clock.monotonic() > 118 + 600, 900)
-        while len(await rig.ledger("ticket-added")) < 4 and step:
+        while len(await rig.ledger("ticket-added")) < 4 and step:  # noqa: ASYNC110 -- virtual time
             await asyncio.sleep(0.05)
         if not step:
             await rig.until(lambda: rig.clock.now() > START + timedelta(seconds=118 + 599), 60)
