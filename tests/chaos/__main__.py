@@ -1,7 +1,7 @@
 """`python -m tests.chaos --seconds N --seed S`: a storm of N seconds on the real daemon, and one JSON line at its end.
 
 Exit code 1 if a promise was broken, or the daemon met a defect of its own. `--virtual` plays the same plan in this
-process in virtual time, where N seconds of the real storm (thirty times as many of the cluster's) take a fraction.
+process in virtual time, where N seconds of the real storm (fifteen times as many of the cluster's) take a fraction.
 """
 
 import argparse
@@ -27,8 +27,8 @@ async def storm(*, seed: int, seconds: float, in_process: bool, module: tuple[st
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         async with virtual(Path(folder)) if in_process else real(Path(folder), module) as stage:
             played = Storm(stage)
-            # a process takes a second to start, which is half a minute on the cluster's clock: let it get to work
-            strikes = plan(seed, seconds, gap=6.0 if in_process else 15.0)
+            # a process takes a second to start, which is a quarter of a minute on the cluster's clock: let it get to work
+            strikes = plan(seed, seconds, gap=6.0 if in_process else 10.0)
             evidence = await played.play(strikes, seconds)
     verdict = judge(evidence)
     if say:

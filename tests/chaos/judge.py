@@ -170,7 +170,7 @@ def _unended(evidence: Evidence) -> Iterator[str]:
 def _unfollowed(evidence: Evidence) -> Iterator[str]:
     """Runs that have to be followed by another attempt, or by a run that was due later, and were not."""
     attempts = {(run.policy, run.volume, run.due, run.attempt) for run in evidence.runs}
-    last = {}
+    last: dict[tuple[str, str], datetime] = {}
     for run in evidence.runs:
         last[run.policy, run.volume] = max(run.due, last.get((run.policy, run.volume), run.due))
     for run in evidence.runs:

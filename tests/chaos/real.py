@@ -20,7 +20,7 @@ from .storm import config
 from .virtual import read
 
 #: seconds of the simulated cluster that pass in a second
-SPEED = 30.0
+SPEED = 15.0
 #: seconds that a daemon may take to stop; Longhorn may be gone, so long as that fault lasts
 _STOPS = 60.0
 _LIMIT = 7 * 86400.0
@@ -30,7 +30,7 @@ class RealStage:
     """See `storm.Stage`. `module` is what is run as the daemon, by `python -m`."""
 
     #: processes share cores with others
-    notice = timedelta(seconds=5 * SPEED)
+    notice = timedelta(seconds=8 * SPEED)
 
     def __init__(self, folder: Path, clock: Clock, longhorn: Simulated, module: tuple[str, ...]) -> None:
         self._folder = folder

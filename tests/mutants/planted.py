@@ -115,6 +115,8 @@ class Bug:
     function: Callable[..., Any]
     shows: str
     mix: Mapping[str, float] = field(default_factory=dict)
+    #: how long the storm lasts, in seconds of the cluster's time
+    seconds: float = 240.0
 
     def plant(self) -> Callable[[], None]:
         """Put it in; the answer takes it out again."""
@@ -124,6 +126,8 @@ class Bug:
 
 
 _WRITES = {"pod": 40, "offline-write": 20}
+_LIVE = {"pod": 80, "slow-backups": 40, "kill": 0}
+_GIVES_WAY = {"pod": 60, "term": 30, "slow-backups": 30}
 _BACKUPS = {"backup-fault": 60, **_WRITES}
 
 BUGS: Mapping[str, Bug] = {
@@ -152,11 +156,12 @@ BUGS: Mapping[str, Bug] = {
         where=leases, name="_claim", function=_claims_twins, shows="others_touched", mix={"twin-ticket": 20}
     ),
     "forgets-the-next-attempt": Bug(
-        where=keeper, name="successor", function=_no_successor, shows="lost_runs", mix={"term": 20, **_BACKUPS}
+        where=keeper, name="successor", function=_no_successor, shows="lost_runs", mix=_GIVES_WAY,
+        seconds=600.0
     ),
     "enqueues-nothing": Bug(where=Journal, name="enqueue", function=_enqueues_nothing, shows="lost_runs"),
     "expires-the-newest": Bug(where=gateway, name="expired", function=_expires_the_newest, shows="protected_unbacked"),
     "protects-up-to-now": Bug(
-        where=machine, name="backing_up", function=_protects_up_to_now, shows="protected_unbacked", mix=_WRITES
+        where=machine, name="backing_up", function=_protects_up_to_now, shows="protected_unbacked", mix=_LIVE, seconds=600.0
     ),
 }  # fmt: skip
