@@ -65,7 +65,7 @@ async def test_a_backup_without_progress_fails_is_deleted_and_its_volume_is_free
 async def test_a_backup_that_goes_on_slowly_is_not_stuck(rig: Rig) -> None:
     await rig.volume("db", data=8 * MIB)
     await rig.call("POST", "/sim/volumes/db/timing", {"backup": 900})
-    async with rig.daemon(config(rig, backup="2m")):
+    async with rig.daemon(config(rig, backup="8m")):
         await rig.finished(1, seconds=1800)
     assert rig.outcomes() == [Outcome.COMPLETED]
 
