@@ -27,7 +27,7 @@ async def storm(*, seed: int, seconds: float, in_process: bool, module: tuple[st
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         async with virtual(Path(folder)) if in_process else real(Path(folder), module) as stage:
             played = Storm(stage)
-            # a process takes a second to start, which is a quarter of a minute on the cluster's clock: let it get to work
+            # a process takes a second to start, a quarter of a minute on the cluster's clock: let it get to work
             strikes = plan(seed, seconds, gap=6.0 if in_process else 10.0)
             evidence = await played.play(strikes, seconds)
     verdict = judge(evidence)

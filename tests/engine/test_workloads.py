@@ -74,8 +74,7 @@ async def test_under_yield_the_wait_is_short_in_the_middle_of_a_backup(rig: Rig)
             await rig.clock.sleep(0.37 * number)
             await pod(rig, NODES[number % 2], f"v{number}")
         await rig.clock.sleep(10)
-        for number in range(1, 9):
-            waits.append(await until_let_go(rig, f"v{number}"))
+        waits += [await until_let_go(rig, f"v{number}") for number in range(1, 9)]
     assert median(waits) <= 1.5
     assert max(waits) <= 3.0
 

@@ -162,6 +162,11 @@ BUGS: Mapping[str, Bug] = {
     "enqueues-nothing": Bug(where=Journal, name="enqueue", function=_enqueues_nothing, shows="lost_runs"),
     "expires-the-newest": Bug(where=gateway, name="expired", function=_expires_the_newest, shows="protected_unbacked"),
     "protects-up-to-now": Bug(
-        where=machine, name="backing_up", function=_protects_up_to_now, shows="protected_unbacked", mix=_LIVE, seconds=600.0
+        where=machine,
+        name="backing_up",
+        function=_protects_up_to_now,
+        shows="protected_unbacked",
+        mix=_LIVE,
+        seconds=600.0,
     ),
 }  # fmt: skip
