@@ -24,6 +24,7 @@ Scenario = Callable[[], Awaitable[list[Row]]]
 
 _FULL: dict[str, Scenario] = {
     "cycle": lambda: cycle.measure(cycle.FULL),
+    "burst": lambda: cycle.measure(cycle.BURST),
     "native": lambda: native.measure(native.FULL),
     "night": lambda: night.measure(night.FULL),
     "load": lambda: load.measure(load.FULL),

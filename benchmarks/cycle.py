@@ -26,8 +26,10 @@ class Size:
     """How much is measured."""
 
     volumes: int
-    #: how many at a time, for both
+    #: how many lhbackupd may hold at a time (`limits.cluster`); the default is 4
     at_once: int = 4
+    #: what sets the rows' names apart from those of another size
+    suffix: str = ""
     speed: float = 1.0
     #: what a held volume's ratio to T may be on a clock that runs faster, where every request counts `speed` times
     ratios: tuple[float, float] | None = None
@@ -43,7 +45,12 @@ class _Round:
     requests: int
 
 
+#: how many volumes the bare client sees to at a time: so few that its looks do not slow Longhorn's part down
+_THEIRS = 4
+
 FULL = Size(volumes=20)
+#: all of them in lockstep: what twenty runs cost one another in one process
+BURST = Size(volumes=20, at_once=20, suffix="-burst")
 SMOKE = Size(volumes=4, speed=10.0, ratios=(1.35, 1.5))
 
 
@@ -52,8 +59,8 @@ async def measure(size: Size) -> list[Row]:
     async with stage(nodes=size.volumes, speed=size.speed) as made:
         theirs = await made.volumes("bare-", size.volumes)
         await made.volumes("pvc-", size.volumes)
-        await bare.back_up_all(made, theirs, at_once=size.at_once)
-        await bare.back_up_all(made, theirs, at_once=size.at_once, unchanged=True)
+        await bare.back_up_all(made, theirs, at_once=_THEIRS)
+        await bare.back_up_all(made, theirs, at_once=_THEIRS, unchanged=True)
         yardstick = holds(await made.ledger.read(), prefix=bare.PREFIX)
         policies = {"due": "pvc-*"}
         async with made.daemon(made.configure(policies, cluster=size.at_once)):
@@ -92,7 +99,7 @@ def _rows(name: str, what: str, took: _Round, size: Size, ratio: float | None) -
     per_run = took.requests / len(took.ours)
     return [
         Row(
-            name=f"held-{name}",
+            name=f"held-{name}{size.suffix}",
             what=what,
             unit="s",
             value=round(held, 3),
@@ -103,10 +110,10 @@ def _rows(name: str, what: str, took: _Round, size: Size, ratio: float | None) -
             kind=Kind.RATIO if ratio else Kind.ABSOLUTE,
             speed=size.speed,
             count=len(took.ours),
-            note=f"median; {spread}",
+            note=f"median, {size.at_once} at a time; {spread}",
         ),
         Row(
-            name=f"cycles-{name}",
+            name=f"cycles-{name}{size.suffix}",
             what="  attach cycles per run, at most",
             unit="",
             value=max(h.cycles for h in took.ours),
@@ -118,7 +125,7 @@ def _rows(name: str, what: str, took: _Round, size: Size, ratio: float | None) -
             count=len(took.ours),
         ),
         Row(
-            name=f"requests-{name}",
+            name=f"requests-{name}{size.suffix}",
             what=f"requests per run, {name} volume",
             unit="",
             value=round(per_run, 1),

@@ -34,7 +34,7 @@ class _Round:
     cycles: float
 
 
-FULL = Size(volumes=6, slots=2, speed=4.0, ratios=(0.75, 0.3))
+FULL = Size(volumes=6, slots=2, speed=4.0, ratios=(0.8, 0.3))
 SMOKE = Size(volumes=2, slots=2, speed=10.0, ratios=(0.95, 0.45))
 
 

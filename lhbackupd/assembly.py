@@ -22,6 +22,7 @@ from lhbackupd.engine.journal import Journal
 from lhbackupd.engine.keeper import Keeper, Rules
 from lhbackupd.engine.scheduler import Scheduler
 from lhbackupd.engine.wreck import put_aside
+from lhbackupd.longhorn.api import Api
 from lhbackupd.longhorn.client import Exchange, Longhorn
 from lhbackupd.longhorn.gateway import Gateway
 
@@ -102,14 +103,15 @@ async def assemble(config: Config, *, clock: Clock, longhorn: Longhorn, offload:
         tell(JournalReplaced(wreck))
     scheduler = Scheduler(engine=journal.engine, now=clock.now)
     await offload(scheduler.start)
-    origin = Origin(instance=config.instance, journal=journal.origin)
+    origin = Origin(instance=config.instance, journal=journal.origin, lease=config.longhorn.lease)
     keeper: Keeper
 
     def polled(before: Picture, after: Picture) -> None:
         tell(Polled(before, after))
         keeper.wake()
 
-    inventory = Inventory(longhorn=longhorn, clock=clock, period=config.longhorn.poll.total_seconds(), told=polled)
+    api = Api(longhorn=longhorn)
+    inventory = Inventory(longhorn=api, clock=clock, period=config.longhorn.poll.total_seconds(), told=polled)
     keeper = Keeper(
         rules=rules_of(config),
         origin=origin,
@@ -117,7 +119,7 @@ async def assemble(config: Config, *, clock: Clock, longhorn: Longhorn, offload:
         journal=journal,
         scheduler=scheduler,
         inventory=inventory,
-        gateway=Gateway(longhorn=longhorn, origin=origin),
+        gateway=Gateway(longhorn=api, origin=origin),
         offload=offload,
         tell=tell,
     )

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from lhbackupd.config import values
-from lhbackupd.config.section import Amount, Flag, Globs, Label, Section, Size, Span
+from lhbackupd.config.section import Amount, Flag, Globs, Label, Section, Size, Span, Within
 from lhbackupd.core import model
 from lhbackupd.core.timetable import parse_cron, parse_zone
 
@@ -27,9 +27,23 @@ class MatchSection(Section):
 
 
 class KeepSection(Section):
-    """Retention by count."""
+    """Retention: a completed backup stays if any of these keeps it."""
 
-    last: Amount | None = Field(default=None, description="completed backups of this policy that stay")
+    last: Amount | None = Field(default=None, description="so many newest ones")
+    hourly: Amount | None = Field(default=None, description="the newest of so many hours that have one")
+    daily: Amount | None = Field(default=None, description="the same by days, in the policy's zone")
+    weekly: Amount | None = Field(default=None, description="by ISO weeks")
+    monthly: Amount | None = Field(default=None, description="by months")
+    yearly: Amount | None = Field(default=None, description="by years")
+    within: Within | None = Field(default=None, description="all younger than this, counted from the newest")
+    minimum: Amount | None = Field(default=None, description="so many stay whatever the rules say; default 1")
+
+    def value(self) -> model.Keep | None:
+        """The rules; None where there are none, and all stay."""
+        written = self.model_dump(exclude_none=True)
+        if not written.keys() - {"minimum"}:
+            return None
+        return model.Keep(**written)
 
 
 class PatienceSection(Section):
@@ -90,7 +104,7 @@ class Policy(Section):
     allow_v2: Flag = Field(default=_DEFAULT.allow_v2, description="Also attach volumes on the v2 data engine.")
     keep: KeepSection = Field(
         default_factory=KeepSection,
-        description="How many completed backups of this policy stay; without it all. The newest is never deleted.",
+        description="Which completed backups of this policy stay; without it all. The newest is never deleted.",
     )
     patience: PatienceSection = Field(
         default_factory=PatienceSection,
@@ -109,6 +123,6 @@ class Policy(Section):
             min_new_bytes=self.min_new_bytes,
             skip_unchanged_attached=self.skip_unchanged_attached,
             allow_v2=self.allow_v2,
-            keep_last=self.keep.last,
+            keep=self.keep.value(),
             patience=self.patience.value(),
         )

@@ -35,7 +35,8 @@ def backing_up(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Or
         known = (*run.known_backups, run.backup)
         return replace(run, backup="", known_backups=known, reason=f"backup {run.backup} is somebody else's"), None
     if listed is not None and listed.completed and (listed.labels or run.own_snapshot):
-        held = listed.snapshot_created or run.snapshot_created
+        # the list says "snapshotCreated" and means when the backup was asked for (real engine, recordings 125 and 132)
+        held = run.snapshot_holds or listed.snapshot_created
         run = replace(run, progress=100, protected_until=held)
         return leave(run, now, Outcome.COMPLETED, f"backup {run.backup} is completed and listed"), None
     ended = next((each for each in (listed, entry) if each and not each.running and each.state != "Completed"), None)
@@ -45,7 +46,9 @@ def backing_up(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Or
     if seen.backups is not None and listed is None and entry is None and seen.volume is not None:
         return leave(run, now, Outcome.FAILED, f"backup {run.backup} vanished from Longhorn", can_pass=True), None
     run = replace(run, progress=max([run.progress, *(each.progress for each in (listed, entry) if each)]))
-    run = patiently(run, seen, now, patience_of(policy).backup, f"backup {run.backup}, at {run.progress} %")
+    # to be dropped also where others have attached the volume: no run would get past a backup that never ends
+    leaving = replace(run, drop_backup=True)
+    run = patiently(leaving, seen, now, patience_of(policy).backup, f"backup {run.backup}, at {run.progress} %")
     run = replace(run, drop_backup=run.phase is not Phase.BACKING_UP)
     return run, hand_over(run, seen, now, policy)
 

@@ -6,6 +6,7 @@ command is carried out at most once per decision; its failure comes back as `See
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum, auto
 
 from .admission import Slot
@@ -29,6 +30,8 @@ class Seen:
     volume: Volume | None = None
     #: why the look, or a part of it, failed
     fault: Fault | None = None
+    #: when it was begun: what it shows was so then or later, however long the answers took; None if that is not known
+    at: datetime | None = None
     #: what came of the command before
     answer: Fault | None = None
     chain: Chain | None = None

@@ -147,11 +147,11 @@ def detaching(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Decision
     if done := next((backup for backup in ours if backup.completed), None):
         words = f"backup {done.name} is completed and listed, just before it was to be dropped"
         return replace(run, outcome=Outcome.COMPLETED, drop_backup=False, reason=words, backup=done.name,
-                       protected_until=done.snapshot_created or run.snapshot_created), None  # fmt: skip
+                       protected_until=run.snapshot_holds or done.snapshot_created), None  # fmt: skip
     if unfinished := next((backup for backup in ours if backup.running), None):
         return run, Detach(ticket="", backup=unfinished.name)
     wanted = any(ticket.id not in _controllers(run) for ticket in volume.tickets)
-    if volume.state == "detached" or wanted or now.idle > patience:
+    if volume.plainly_detached or wanted or now.idle > patience:
         return finish(run, now), None
     return run, None
 

@@ -174,10 +174,10 @@ def _inspecting(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: O
     run = replace(run, new_bytes=found.new_bytes)
     if found.skip is not None:
         if found.skip is Outcome.UNCHANGED:
-            run = replace(run, protected_until=now.wall)
+            run = replace(run, protected_until=seen.at or now.wall)
         return leave(run, now, found.skip, found.reason), None
     if found.reuse is not None:
-        run = replace(run, snapshot=found.reuse.name, snapshot_created=found.reuse.created)
+        run = replace(run, snapshot=found.reuse.name, snapshot_holds=seen.at or now.wall)
         return enter(run, now, Phase.BACKING_UP, f"{found.reason}; snapshot {run.snapshot} holds all of it"), None
     run = replace(run, snapshot=naming.snapshot_name(run), own_snapshot=True)
     old = stale_snapshots(seen.chain, seen.backups, policy=policy.name, origin=origin)
@@ -186,10 +186,12 @@ def _inspecting(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: O
 
 
 def _snapshotting(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:
-    if ended := unwanted(run, seen, now, policy) or lost(run, seen, now):
+    # let go before it is ready, Longhorn would attach the volume again for it by itself, with the frontend enabled
+    begun = seen.volume is not None and seen.snapshot is not None and not (seen.snapshot.ready or seen.snapshot.error)
+    if ended := (None if begun else unwanted(run, seen, now, policy)) or lost(run, seen, now):
         return ended, None
     if seen.snapshot is not None and seen.snapshot.ready:
-        run = replace(run, snapshot_created=seen.snapshot.created)
+        run = replace(run, snapshot_holds=seen.snapshot.created)
         return enter(run, now, Phase.BACKING_UP, f"snapshot {run.snapshot} is ready"), None
     if seen.snapshot is not None and seen.snapshot.error:
         words = f"snapshot {run.snapshot} failed: {seen.snapshot.error}"

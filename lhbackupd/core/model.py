@@ -84,6 +84,24 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """Which completed backups of a policy stay: those that any rule keeps. Zero is no rule."""
+
+    #: the newest ones, by count
+    last: int = 0
+    #: of the last so many hours, days, … that have a backup, the newest one in each
+    hourly: int = 0
+    daily: int = 0
+    weekly: int = 0
+    monthly: int = 0
+    yearly: int = 0
+    #: all that are younger than this, counted back from the newest one
+    within: timedelta | None = None
+    #: so many stay whatever the rules say
+    minimum: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """One `[[policy]]` of the configuration."""
 
@@ -103,8 +121,8 @@ class Policy:
     skip_unchanged_attached: bool = False
     #: whether volumes on the v2 data engine may be attached
     allow_v2: bool = False
-    #: completed backups of this policy and origin that stay; None keeps all
-    keep_last: int | None = None
+    #: which completed backups of this policy and origin stay; None keeps all
+    keep: Keep | None = None
     patience: Patience = field(default_factory=Patience)
 
 
@@ -169,7 +187,8 @@ class Run:
     #: the snapshot to back up; taken by us if `own_snapshot`
     snapshot: str = ""
     own_snapshot: bool = False
-    snapshot_created: datetime | None = None
+    #: up to when the snapshot holds what was written: when it was made, or when a look found nothing new above it
+    snapshot_holds: datetime | None = None
     #: backups of that snapshot that were there before we asked
     known_backups: tuple[str, ...] = ()
     #: when the backup was asked for; asking twice makes two

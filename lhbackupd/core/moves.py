@@ -19,9 +19,9 @@ def enter(run: Run, now: Now, phase: Phase, reason: str) -> Run:
 
 
 def leave(run: Run, now: Now, outcome: Outcome, reason: str, *, can_pass: bool = False) -> Run:
-    """`run` with its outcome: on its way out through DETACHING if it may hold a volume, else finished."""
+    """`run` with its outcome: on its way out through DETACHING if it has something to give back, else finished."""
     run = replace(run, outcome=outcome, can_pass=can_pass)
-    if run.ticket:
+    if run.ticket or run.drop_backup:
         return enter(run, now, Phase.DETACHING, reason)
     return finish(run, now, reason)
 

@@ -19,7 +19,7 @@ ATTENTIVE, PATIENT = 1.0, 60.0
 _MEMORY = 32
 #: seconds after which phases may end as long as nothing better is known (recorded: traces `attach-disablefrontend`,
 #: `backup`; the rest of the engine's 5 s between two polls, and of the backup monitor's 2 s, is looked through)
-_USUAL = {Phase.ATTACHING: 2.0, Phase.SNAPSHOTTING: 4.85, Phase.BACKING_UP: 4.2, Phase.DETACHING: 1.7}
+_USUAL = {Phase.ATTACHING: 2.0, Phase.SNAPSHOTTING: 5.0, Phase.BACKING_UP: 4.2, Phase.DETACHING: 1.9}
 #: the phases in which a run holds a volume, in their order
 _HOLDING = (Phase.ATTACHING, Phase.INSPECTING, Phase.SNAPSHOTTING, Phase.BACKING_UP)
 

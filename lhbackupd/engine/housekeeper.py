@@ -19,6 +19,8 @@ from lhbackupd.engine.runner import Hands
 
 #: how far our clock and Longhorn's may be apart for old backups to be deleted
 SKEW = timedelta(minutes=5)
+#: how long a list of volumes may have been under way: a run that ended meanwhile still shows its ticket in it
+UNDER_WAY = timedelta(minutes=2)
 
 
 class Caretaker(Hands, Protocol):
@@ -31,7 +33,7 @@ class Caretaker(Hands, Protocol):
     async def withdraw(self, volume: str, ticket: str) -> Fault | None:
         """Withdraw a ticket of lhbackupd."""
 
-    async def prune(self, run: Run, keep_last: int | None) -> tuple[tuple[Backup, ...], Fault | None]:
+    async def prune(self, run: Run, policy: Policy) -> tuple[tuple[Backup, ...], Fault | None]:
         """Delete backups that the run's policy no longer keeps."""
 
     async def drop_failed(self, run: Run) -> tuple[tuple[Backup, ...], Fault | None]:
@@ -47,6 +49,8 @@ class Housekeeper:
         self._clock = clock
         self._tell = tell
         self._swept: datetime | None = None
+        #: tickets of runs that have ended, and when
+        self._ended: dict[str, datetime] = {}
         #: all tickets of lhbackupd in the cluster, as of the last poll
         self.leases: tuple[Lease, ...] = ()
         #: why no work may start; "" if it may
@@ -56,32 +60,40 @@ class Housekeeper:
         """Give back the tickets of ours that no run holds, once per poll. `live` are the ids of those that are held."""
         if picture.at is None or picture.at == self._swept:
             return
-        self._swept = picture.at
+        self._swept = since = picture.at
+        self._ended = {ticket: at for ticket, at in self._ended.items() if at > since - UNDER_WAY}
+        live = {*live, *self._ended}
         self.leases = leases(picture.volumes.values(), origin=self._origin, live=live, now=self._clock.now())
         self.blocked = blocked(self.leases)
         for lease in self.leases:
             if lease.due:
                 await self._give_back(lease)
 
-    async def adopt(self) -> tuple[Lease, ...]:
-        """Give back every ticket of our instance that no run of ours holds, expired or not; returns those."""
-        left = {Claim.ORPHAN, Claim.TWIN, Claim.EXPIRED}
-        mine = tuple(lease for lease in self.leases if lease.claim in left)
-        for lease in mine:
-            await self._give_back(lease)
-        self.blocked = ""
-        return mine
+    async def adopt(self) -> tuple[GaveBack, ...]:
+        """Give back every ticket of our instance that no run of ours holds, expired or not; returns what was tried.
 
-    async def _give_back(self, lease: Lease) -> None:
-        self._tell(GaveBack(lease, await self._gateway.withdraw(lease.volume, lease.ticket)))
+        Work may start only once all of them are gone: one that could not be withdrawn goes on blocking.
+        """
+        left = {Claim.ORPHAN, Claim.TWIN, Claim.EXPIRED}
+        tried = tuple([await self._give_back(lease) for lease in self.leases if lease.claim in left])
+        gone = {event.lease.ticket for event in tried if event.fault is None}
+        self.leases = tuple(lease for lease in self.leases if lease.ticket not in gone)
+        self.blocked = blocked(self.leases)
+        return tried
+
+    async def _give_back(self, lease: Lease) -> GaveBack:
+        event = GaveBack(lease, await self._gateway.withdraw(lease.volume, lease.ticket))
+        self._tell(event)
+        return event
 
     async def tidy(self, run: Run, policy: Policy | None) -> None:
         """After `run` has finished: delete its backup if that failed, or those that its policy no longer keeps."""
-        if run.outcome is Outcome.COMPLETED and policy is not None and policy.keep_last is not None:
+        self._ended |= dict.fromkeys(filter(None, (run.ticket, run.former)), self._clock.now())
+        if run.outcome is Outcome.COMPLETED and policy is not None and policy.keep is not None:
             if rests := self.doubt():
                 self._tell(PruningRests(run, rests))
                 return
-            deleted, fault = await self._gateway.prune(run, policy.keep_last)
+            deleted, fault = await self._gateway.prune(run, policy)
         elif run.backup and run.outcome is not Outcome.COMPLETED:
             deleted, fault = await self._gateway.drop_failed(run)
         else:

@@ -15,7 +15,7 @@ from lhbackupd.core.selection import covering
 from lhbackupd.engine.events import Missed, Rescheduled, Tell
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.journal import Journal
-from lhbackupd.engine.scheduler import Key, Scheduler
+from lhbackupd.engine.scheduler import Changes, Key, Scheduler
 
 T = TypeVar("T")
 
@@ -38,15 +38,23 @@ class Intake:
         self._clock = clock
         self._offload = offload
         self._tell = tell
+        #: volumes, groups and policies that the schedules were last made of
+        self._settled: tuple[object, object, object] = (None, None, None)
 
     async def reschedule(self, picture: Picture, policies: Mapping[str, Policy]) -> None:
         """Make the schedules those of the volumes that were listed; without a list they stay as they are."""
-        if picture.at is None:
+        given = (picture.volumes, picture.groups, policies)
+        # the keeper turns far more often than Longhorn is polled, and each value is made anew when it changes
+        if picture.at is None or all(now is then for now, then in zip(given, self._settled, strict=True)):
             return
-        wanted = self._wanted(picture, policies)
-        changes = await self._offload(self._scheduler.sync, wanted)
+        changes = await self._offload(self._sync, picture, policies)
+        self._settled = given
         if changes.added or changes.removed or changes.changed:
             self._tell(Rescheduled(changes))
+
+    def _sync(self, picture: Picture, policies: Mapping[str, Policy]) -> Changes:
+        """In the worker: thousands of volumes matched on the loop would hold it up."""
+        return self._scheduler.sync(self._wanted(picture, policies))
 
     def _wanted(self, picture: Picture, policies: Mapping[str, Policy]) -> dict[Key, Policy]:
         wanted: dict[Key, Policy] = {}

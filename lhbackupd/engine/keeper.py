@@ -92,6 +92,12 @@ class Keeper:
         self.turned = clock.monotonic()
         #: why the journal failed last; "" while it works
         self.trouble = ""
+        #: set once the runs that the journal held are known, so that their tickets are not taken for nobody's
+        self.begun = asyncio.Event()
+        #: whether `leave` was called
+        self.left = False
+        #: set once `run` has ended: no run is driven any more, and no ticket of ours holds a volume
+        self.ended = asyncio.Event()
 
     def policy(self, name: str) -> Policy | None:
         """The policy in force under this name."""
@@ -114,6 +120,16 @@ class Keeper:
         self._stopping.set()
         self._woken.set()
 
+    def leave(self) -> None:
+        """The same for good, though the daemon goes on to answer: only another start lets runs in again."""
+        self.left = True
+        self.stop()
+
+    @property
+    def tickets(self) -> frozenset[str]:
+        """The ids of the tickets that live runs hold, or are about to ask for."""
+        return frozenset(ticket for run in self.active.values() for ticket in (run.ticket, run.former) if ticket)
+
     async def run(self) -> None:
         """Turn until `stop` was called and no ticket of ours holds a volume any more. Raises JournalError at start."""
         for run in await self._offload(self._journal.unfinished):
@@ -123,11 +139,13 @@ class Keeper:
         async with self._tasks:
             for run in [run for run in self.waiting.values() if run.phase is not Phase.QUEUED]:
                 self._start(run, None)
+            self.begun.set()
             while not self._stopping.is_set():
                 self._woken.clear()
                 self.turned = self._clock.monotonic()
                 await self._turn()
                 await self._clock.wait(self._woken, await self._until_next())
+        self.ended.set()
 
     async def _turn(self) -> None:
         try:
@@ -144,8 +162,7 @@ class Keeper:
             self._note_trouble(str(error).splitlines()[0])
             return  # no new runs while nothing can be written down
         self._note_trouble("")
-        live = {ticket for run in self.active.values() for ticket in (run.ticket, run.former) if ticket}
-        await self.housekeeper.sweep(picture, live)
+        await self.housekeeper.sweep(picture, self.tickets)
         if not self.housekeeper.blocked:
             await self._let_in()
 
@@ -185,7 +202,12 @@ class Keeper:
         for run in list(self.waiting.values()):
             if run.not_before is not None and run.not_before > now.wall:
                 continue
-            after, _ = decide(run, await self._glance(run), now, self.policy(run.policy), self._origin)
+            try:
+                after, _ = decide(run, await self._glance(run), now, self.policy(run.policy), self._origin)
+            except Exception as error:  # noqa: BLE001 -- nor must it keep others from being let in
+                self._tell(Defect(run, error))
+                self.waiting[run.id] = replace(run, not_before=now.wall + timedelta(seconds=TURN))
+                continue
             if after.finished:
                 self._end(run, after)
             elif after.phase is Phase.QUEUED:
@@ -271,12 +293,12 @@ class Keeper:
 
     async def _write(self, before: Run, after: Run) -> bool:
         """Save a run's new state; whether the journal took it."""
-        self.active[after.id] = after
         try:
             await self._offload(self._journal.save, after)
         except JournalError as error:
             self._note_trouble(str(error))
             return False
+        self.active[after.id] = after
         self._tell(Moved(before, after))
         return True
 

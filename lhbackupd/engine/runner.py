@@ -80,10 +80,12 @@ class Runner:
                 await self._rest(run, self._clock.monotonic() - since)
 
     async def _look(self, run: Run, slot: Slot | None, answer: Fault | None, *, journal_down: bool) -> Seen:
+        at = self._clock.now()
         seen = await self._hands.look(run)
         target = seen.volume.backup_target if seen.volume else run.target
         return replace(
             seen,
+            at=at,
             answer=answer,
             slot=slot,
             setting=self._surroundings.setting(),

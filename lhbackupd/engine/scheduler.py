@@ -124,7 +124,9 @@ class Scheduler:
     def sync(self, wanted: Mapping[Key, Policy]) -> Changes:
         """Make the stored schedules those of `wanted`, touching differences only: others keep what they have missed."""
         removed = tuple(sorted(self._declared.keys() - wanted.keys()))
-        triggers = {key: CronTrigger(cron=p.cron, timezone=p.timezone) for key, p in sorted(wanted.items())}
+        # one for each policy, not for each volume: to read a cron line is what takes time here
+        made = {name: CronTrigger(cron=p.cron, timezone=p.timezone) for name, p in _policies(wanted).items()}
+        triggers = {key: made[key[0]] for key in sorted(wanted)}
         fresh = {key: trigger for key, trigger in triggers.items() if self._declared.get(key) != trigger}
         changed = tuple(key for key in fresh if key in self._declared)
         added = tuple(key for key in fresh if key not in self._declared)
@@ -197,6 +199,10 @@ class Scheduler:
     def schedules(self) -> Mapping[Key, CronTrigger]:
         """All declared schedules."""
         return self._declared
+
+
+def _policies(wanted: Mapping[Key, Policy]) -> dict[str, Policy]:
+    return {policy: value for (policy, _), value in wanted.items()}
 
 
 def _job_id(key: Key) -> str:

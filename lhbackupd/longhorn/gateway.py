@@ -14,17 +14,18 @@ from lhbackupd.core import naming
 from lhbackupd.core.cluster import Backup, Fault, FaultKind
 from lhbackupd.core.commands import AskBackup, Attach, Command, CreateSnapshot, Detach, Seen, View
 from lhbackupd.core.machine import views
-from lhbackupd.core.model import Origin, Run
+from lhbackupd.core.model import Origin, Policy, Run
 from lhbackupd.core.retention import expired
+from lhbackupd.core.timetable import parse_zone
 
-from .client import Longhorn
+from .api import Api
 from .errors import LonghornError
 
 
 class Gateway:
     """Longhorn as runs see it."""
 
-    def __init__(self, *, longhorn: Longhorn, origin: Origin) -> None:
+    def __init__(self, *, longhorn: Api, origin: Origin) -> None:
         self._longhorn = longhorn
         self._origin = origin
 
@@ -116,12 +117,17 @@ class Gateway:
             return error.fault
         return None
 
-    async def prune(self, run: Run, keep_last: int | None) -> tuple[tuple[Backup, ...], Fault | None]:
+    async def prune(self, run: Run, policy: Policy) -> tuple[tuple[Backup, ...], Fault | None]:
         """Delete the volume's backups that the run's policy no longer keeps; those deleted, and what went wrong."""
         return await self._delete(
             run,
             lambda backups: expired(
-                backups, volume=run.volume, policy=run.policy, origin=self._origin, keep_last=keep_last
+                backups,
+                volume=run.volume,
+                policy=policy.name,
+                origin=self._origin,
+                keep=policy.keep,
+                zone=parse_zone(policy.timezone),
             ),
         )
 

@@ -5,12 +5,14 @@ action is 404 in plain text, a slash too many is redirected, queries other than 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from lhbackupd.simulator import api_backups as b
 from lhbackupd.simulator import api_cluster as c
 from lhbackupd.simulator import api_jobs as j
 from lhbackupd.simulator import api_snapshots as s
 from lhbackupd.simulator import api_volumes as v
+from lhbackupd.simulator import generation
 from lhbackupd.simulator.call import NOT_FOUND, Answer, Call, error
 from lhbackupd.simulator.refusal import Refusal, unsupported
 
@@ -158,9 +160,10 @@ def dispatch(call: Call) -> Answer:
         if pattern not in PATTERNS or (call.method == "POST" and pattern.endswith("*")):
             return NOT_FOUND
         return Answer(405, None, None)
-    if handler is v.create and call.action:
+    if (handler is v.create and call.action) or generation.unknown(call.world.generation, pattern, call.action):
         return NOT_FOUND
     try:
-        return handler(call)
+        answer = handler(call)
+        return replace(answer, body=generation.aged(call.world.generation, answer.body))
     except Refusal as refusal:
         return error(call.url, refusal.status, refusal.message)

@@ -2,12 +2,12 @@
 
 import re
 
-from lhbackupd.simulator import cron, provision, recurring, wire
+from lhbackupd.simulator import cron, generation, provision, recurring, wire
 from lhbackupd.simulator.api_volumes import find
 from lhbackupd.simulator.call import EMPTY, Answer, Call
 from lhbackupd.simulator.gojson import Struct
 from lhbackupd.simulator.model import RecurringJob
-from lhbackupd.simulator.refusal import Refusal, missing
+from lhbackupd.simulator.refusal import Refusal, missing, unsupported
 
 JOB = Struct(
     "RecurringJob",
@@ -82,6 +82,8 @@ def job_get(call: Call) -> Answer:
 
 def job_create(call: Call) -> Answer:
     """POST to the collection."""
+    if generation.single(call.world):
+        raise unsupported("run the jobs of a release before 1.5")
     job = read_job(call, "failed to create recurring job")
     if job.name in call.world.jobs:
         raise Refusal(

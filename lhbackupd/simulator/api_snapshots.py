@@ -6,7 +6,7 @@
 
 import re
 
-from lhbackupd.simulator import backups, provision, snapshots, wire
+from lhbackupd.simulator import backups, generation, provision, snapshots, wire
 from lhbackupd.simulator.api_volumes import find
 from lhbackupd.simulator.call import Answer, Call
 from lhbackupd.simulator.chain import HEAD
@@ -80,6 +80,8 @@ def create(call: Call) -> Answer:
         words = f"snapshot volume-snap-{name}.img is already existing"
         raise at_engine(call, volume, f"rpc error: code = Unknown desc = failed to create snapshot {name}: {words}")
     layer = snapshots.take(call.world, volume, name, labels, by="api")
+    if generation.single(call.world):
+        snapshots.poll(call.world, volume)  # there a backup needs the engine's snapshot alone
     return Answer(body=wire.snapshot(call.link_base or call.base, volume.chain, layer))
 
 

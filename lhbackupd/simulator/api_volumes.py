@@ -1,12 +1,13 @@
 """Volumes: list, get, create, delete, attach and detach."""
 
 from collections.abc import Callable
+from typing import Any
 
-from lhbackupd.simulator import attachment, provision, restore, wire
+from lhbackupd.simulator import attachment, generation, provision, restore, singleattach, wire
 from lhbackupd.simulator.call import EMPTY, Answer, Call
 from lhbackupd.simulator.gojson import Struct, kind_of, parse, read
 from lhbackupd.simulator.model import Ticket, Volume
-from lhbackupd.simulator.refusal import Refusal, missing
+from lhbackupd.simulator.refusal import Refusal, missing, unsupported
 from lhbackupd.simulator.volumewire import volume_wire
 from lhbackupd.simulator.world import World
 
@@ -54,6 +55,8 @@ def get(call: Call) -> Answer:
 def create(call: Call) -> Answer:
     """POST to the collection."""
     body = call.read(VOLUME_BODY)
+    if body["fromBackup"] and generation.single(call.world):
+        raise unsupported("restore as a release before 1.5 does")
     source = restore.find(call.world, body["fromBackup"]) if body["fromBackup"] else ""
     volume = provision.create(call.world, body)
     if source:
@@ -79,6 +82,8 @@ def attach(call: Call) -> Answer:
         raise Refusal(f"{doing}node {node.name} is not ready, couldn't attach volume {call.name} to it")
     volume = find(call, doing)
     check_attachable(volume, node.name, doing)
+    if generation.single(call.world):
+        return _attach_single(call, volume, body, doing)
     parameters = {
         "disableFrontend": "true" if body["disableFrontend"] else "false",
         "lastAttachedBy": body["attachedBy"],
@@ -88,6 +93,18 @@ def attach(call: Call) -> Answer:
     attachment.add(call.world, volume, ticket, by="api")
     if volume.state == "attached" and (volume.current_node != node.name or attachment.compatible(ticket, volume)):
         attachment.inform(call.world, volume, ticket)
+    return Answer(body=volume_wire(call.world, call.base, volume, brief=True))
+
+
+def _attach_single(call: Call, volume: Volume, body: dict[str, Any], doing: str) -> Answer:
+    """The same before there were tickets."""
+    try:
+        singleattach.attach(
+            call.world, volume, node=body["hostId"], disable_frontend=body["disableFrontend"], by=body["attachedBy"],
+            kind="longhorn-api",
+        )  # fmt: skip
+    except Refusal as refusal:
+        raise Refusal(f"{doing}{refusal.message}", refusal.status) from None
     return Answer(body=volume_wire(call.world, call.base, volume, brief=True))
 
 
@@ -126,6 +143,9 @@ def detach(call: Call) -> Answer:
     volume = find(call, doing)
     if volume.spec.get("standby"):
         raise Refusal(f"{doing}cannot detach standby volume {volume.name}")
+    if generation.single(call.world):
+        singleattach.detach(call.world, volume, node=body["hostId"], by="api")
+        return Answer(body=volume_wire(call.world, call.base, volume, brief=True))
     ids = list(volume.tickets) if body["forceDetach"] else [body["attachmentID"]]
     for ticket_id in ids:
         attachment.remove(call.world, volume, ticket_id, by="api")

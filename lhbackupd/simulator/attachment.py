@@ -8,6 +8,9 @@ or when only interruptible tickets hold it and a workload's ticket asks for anot
 from lhbackupd.simulator.model import Condition, Ticket, Volume
 from lhbackupd.simulator.world import World
 
+#: the release that brought tickets; before, `lastAttachedBy` outlives the attachment
+TICKETS = (1, 5)
+
 PRIORITY = {
     "volume-restore-controller": 2000,
     "volume-expansion-controller": 2000,
@@ -103,7 +106,7 @@ def reconcile(world: World, volume: Volume) -> None:
     _leave_cordoned_node(world, volume)
     if volume.desired_node and should_detach(volume):
         volume.desired_node = ""
-        adopt(volume, {})
+        adopt(volume, _lasting(world, volume))
         world.touch(volume)
     if not volume.desired_node and volume.state == "detached" and volume.robustness != "faulted":
         ticket = choose(volume.tickets)
@@ -113,6 +116,14 @@ def reconcile(world: World, volume: Volume) -> None:
             world.touch(volume)
     for ticket in list(volume.tickets.values()):
         inform(world, volume, ticket)
+
+
+def _lasting(world: World, volume: Volume) -> dict[str, str]:
+    """What a volume that goes keeps: nothing; before tickets, who attached it, and how if it is to return."""
+    if world.generation >= TICKETS:
+        return {}
+    still = next(iter(volume.tickets.values()), None)
+    return still.parameters if still else {"lastAttachedBy": volume.last_attached_by}
 
 
 def _leave_cordoned_node(world: World, volume: Volume) -> None:

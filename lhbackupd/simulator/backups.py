@@ -7,7 +7,7 @@ the backup into Error. What a backup contains is kept, so that a test can ask wh
 
 from datetime import timedelta
 
-from lhbackupd.simulator import attachment, backupfaults
+from lhbackupd.simulator import attachment, backupfaults, generation
 from lhbackupd.simulator.extents import BACKUP_BLOCK, backup_blocks, size
 from lhbackupd.simulator.model import Backup, Volume
 from lhbackupd.simulator.world import World, rfc3339
@@ -25,7 +25,7 @@ def create(world: World, volume: Volume, snapshot: str, labels: dict[str, str], 
     cr = volume.snapshot_crs[snapshot]
     backup.volume_size, backup.snapshot_created = volume.size, cr.creation_time
     volume.backups = dict(sorted({**volume.backups, backup.name: backup}.items()))
-    world.targets[backup.target].backups[backup.name] = backup
+    world.targets[backup.target].add(backup)
     world.ledger.add("backup-asked", volume.name, backup=backup.name, snapshot=snapshot, labels=labels, by=cause)
     world.changed("backups")
     world.touch(volume)
@@ -41,6 +41,10 @@ def reconcile(world: World, volume: Volume) -> None:
     """Start what waits; hold the volume for it."""
     for backup in list(volume.backups.values()):
         if backup.state in FINAL or backup.deleting:
+            continue
+        if generation.single(world):
+            if volume.engine_running and backup.started is None:
+                _start(world, volume, backup)
             continue
         known = ticket_id(backup) in volume.tickets
         if not known:
@@ -185,8 +189,8 @@ def new_bytes(world: World, volume: Volume, backup: Backup) -> int:
 def latest(world: World, volume: str, target: str) -> Backup | None:
     """The last completed, still existing backup of a volume name on a target."""
     done = [
-        b for b in world.targets[target].backups.values()
-        if b.volume == volume and b.state == "Completed" and not b.deleting and b.created
+        b for b in world.targets[target].by_volume.get(volume, {}).values()
+        if b.state == "Completed" and not b.deleting and b.created
     ]  # fmt: skip
     return max(done, key=lambda b: (b.created, b.asked_at), default=None)
 
@@ -228,7 +232,7 @@ def go_map(labels: dict[str, str]) -> str:
 
 def delete(world: World, name: str, *, by: str) -> None:
     """Delete a Backup resource by name; a missing one is not an error."""
-    backup = world.backups().get(name)
+    backup = world.backup(name)
     if backup is None or backup.deleting:
         return
     volume = world.volumes.get(backup.volume)
@@ -250,7 +254,7 @@ def delete(world: World, name: str, *, by: str) -> None:
 
 def drop(world: World, volume: Volume | None, backup: Backup) -> None:
     """The Backup resource and its data are gone."""
-    world.targets[backup.target].backups.pop(backup.name, None)
+    world.targets[backup.target].drop(backup)
     world.ledger.add("backup-deleted", backup.volume, backup=backup.name, snapshot=backup.snapshot)
     world.changed("backups")
     world.changed("backupvolumes")

@@ -154,8 +154,8 @@ def _back_up(world: World, run: Run, volume: Volume, snapshot: str, began: float
 def _trim_backups(world: World, volume: Volume, job: RecurringJob) -> None:
     mine = [
         b
-        for b in world.targets[volume.spec["backupTargetName"]].backups.values()
-        if b.volume == volume.name and b.labels.get(LABEL) == job.name and b.state == "Completed"
+        for b in world.targets[volume.spec["backupTargetName"]].by_volume.get(volume.name, {}).values()
+        if b.labels.get(LABEL) == job.name and b.state == "Completed"
     ]
     mine.sort(key=lambda b: (b.created or world.started, b.asked_at))
     for backup in expired(world, job, mine):

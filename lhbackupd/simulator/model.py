@@ -230,6 +230,17 @@ class Target:
     last_sync: float = -1e9
     removed: bool = False
     backups: dict[str, Backup] = field(default_factory=dict)  #: also of deleted volumes
+    by_volume: dict[str, dict[str, Backup]] = field(default_factory=dict)  #: the same, by volume name
+
+    def add(self, backup: Backup) -> None:
+        """A backup exists from now on."""
+        self.backups[backup.name] = backup
+        self.by_volume.setdefault(backup.volume, {})[backup.name] = backup
+
+    def drop(self, backup: Backup) -> None:
+        """A backup is gone."""
+        self.backups.pop(backup.name, None)
+        self.by_volume.get(backup.volume, {}).pop(backup.name, None)
 
 
 @dataclass(slots=True)

@@ -103,6 +103,9 @@ def lose(world: World, node: Node) -> None:
 
 def _recover(world: World, node: Node) -> None:
     for volume in world.volumes.values():
+        if volume.state == "attaching":
+            # what could not be started without the node is begun once more
+            volume.state, volume.engine_epoch = "detached", volume.engine_epoch + 1
         if volume.state != "attached":
             for replica in volume.replicas:
                 if replica.node == node.name:

@@ -149,6 +149,8 @@ def _forget(world: World, volume: Volume) -> None:
     volume.engine_running = False
     if world.volumes.get(volume.name) is volume:
         del world.volumes[volume.name]
+    for replica in volume.replicas:
+        locality.displace(world, replica)
     for cr in volume.snapshot_crs:
         world.snapshot_names.pop(cr, None)
     if volume.current_node:

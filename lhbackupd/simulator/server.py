@@ -17,10 +17,11 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lhbackupd.simulator import api, httpfaults, side
 from lhbackupd.simulator.call import Answer, Call
+from lhbackupd.simulator.clock import Clock
 from lhbackupd.simulator.cluster import Cluster
 from lhbackupd.simulator.stream import Streams
 from lhbackupd.simulator.volumewire import Cache
@@ -149,15 +150,26 @@ class Severed(Response):
 
 
 class Exposed:
-    """Shows the application the server's connection, which faults cut and streams write frames into."""
+    """Shows the application the server's connection, which faults cut and streams write frames into.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Answers are dated by the cluster's clock: by `Date` a client notices that its clock and Longhorn's disagree.
+    """
+
+    def __init__(self, app: ASGIApp, clock: Clock) -> None:
         self._app = app
+        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, with the connection in the scope."""
         scope["simulator.protocol"] = getattr(send, "__self__", None)
-        await self._app(scope, receive, send)
+
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = format_datetime(self._clock.now(), usegmt=True).encode()
+                message = {**message, "headers": [*message.get("headers", []), (b"date", date)]}
+            await send(message)
+
+        await self._app(scope, receive, dated)
 
 
 def application(cluster: Cluster) -> Starlette:
@@ -205,7 +217,7 @@ async def serve(
 ) -> None:
     """Serve until `stop` is set; `ready` is told the port."""
     config = uvicorn.Config(
-        Exposed(application(cluster)),
+        Exposed(application(cluster), cluster.clock),
         http="h11",
         ws="websockets-sansio",
         ws_ping_interval=None,

@@ -68,7 +68,7 @@ def foreign_backup(world: World, name: str, body: Body) -> Any:
         content=extents.put((), (0, size, -1)),
     )  # fmt: skip
     backup.url = f"{found.url}?backup={backup.name}&volume={volume}"
-    found.backups[backup.name] = backup
+    found.add(backup)
     world.changed("backups")
     world.ledger.add("backup-foreign", volume, backup=backup.name, target=name)
     return {"backup": backup.name}

@@ -12,6 +12,9 @@ from lhbackupd.simulator.extents import BACKUP_BLOCK, backup_blocks
 from lhbackupd.simulator.model import Backup, Target
 from lhbackupd.simulator.world import World, rfc3339
 
+#: the release that brought several targets; before, a backup volume is named as its volume
+SEVERAL_TARGETS = (1, 8)
+
 UNREACHABLE = (
     "failed to list system backups in {url}: error listing system backup in {url}: operation error S3: "
     "ListObjects, "
@@ -45,7 +48,8 @@ def backup_volumes(world: World) -> dict[str, BackupVolume]:
     found: dict[str, BackupVolume] = {}
     for target in world.targets.values():
         for backup in target.backups.values():
-            name = backup_volume_name(backup.volume, target.name)
+            known = world.generation >= SEVERAL_TARGETS
+            name = backup_volume_name(backup.volume, target.name) if known else backup.volume
             found.setdefault(name, BackupVolume(name, backup.volume, target.name, [])).backups.append(backup)
     return {name: found[name] for name in sorted(found) if any(stored(backup) for backup in found[name].backups)}
 

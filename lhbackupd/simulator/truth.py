@@ -17,9 +17,8 @@ def kept_contents(world: World, volume: Volume) -> dict[str, Extents]:
     """Content of every completed, still existing backup of the volume."""
     return {
         backup.name: backup.content
-        for target in world.targets.values()
-        for backup in target.backups.values()
-        if backup.volume == volume.name and backup.state == "Completed" and not backup.deleting
+        for backup in world.backups_of(volume.name)
+        if backup.state == "Completed" and not backup.deleting
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from lhbackupd.simulator import wire
+from lhbackupd.simulator import generation, wire
 from lhbackupd.simulator.model import Kubernetes, Replica, Volume
 from lhbackupd.simulator.world import World, rfc3339
 
@@ -102,7 +102,8 @@ def volume_wire(world: World, base: str, volume: Volume, *, brief: bool = False)
             "volume": volume.name,
         },
     }
-    return {**body, **volume.forced} if volume.forced else body
+    whole: Wire = generation.aged(world.generation, {**body, **volume.forced} if volume.forced else body)
+    return whole
 
 
 def controller(world: World, volume: Volume) -> Wire:

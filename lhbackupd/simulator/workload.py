@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from lhbackupd.simulator import attachment
+from lhbackupd.simulator import attachment, generation, singleattach
 from lhbackupd.simulator.model import Ticket, Volume
 from lhbackupd.simulator.refusal import Refusal
 from lhbackupd.simulator.world import World, rfc3339
@@ -94,12 +94,29 @@ def start(world: World, pod: Pod) -> Pod:
 
 def ask(world: World, volume: Volume, pod: Pod) -> None:
     """The CSI driver asks for the attachment, as often as needed."""
+    if generation.single(world):
+        _ask_single(world, volume, pod)
+        return
     if pod.ticket_id not in volume.tickets:
         parameters = {"disableFrontend": "false", "lastAttachedBy": ""}
         ticket = Ticket(pod.ticket_id, "csi-attacher", pod.node, parameters, world.elapsed())
         attachment.add(world, volume, ticket, by=f"pod {pod.name}")
     began = pod.try_began
     world.soon(world.timing.csi_timeout, lambda: _time_out(world, pod, began))
+
+
+def _ask_single(world: World, volume: Volume, pod: Pod) -> None:
+    """Before tickets: try until the volume is free. Refused tries leave no trace in the volume."""
+    if pod.stopped or world.volumes.get(volume.name) is not volume or pod.phase == "Running":
+        return
+    try:
+        singleattach.attach(
+            world, volume, node=pod.node, disable_frontend=False, by="", kind="csi-attacher", ticket_id=pod.ticket_id
+        )
+    except Refusal as refusal:
+        pod.message = refusal.message
+    if pod.ticket_id not in volume.tickets:
+        world.soon(world.timing.csi_retry, lambda: _ask_single(world, volume, pod))
 
 
 def _time_out(world: World, pod: Pod, began: float) -> None:

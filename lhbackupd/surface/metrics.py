@@ -10,6 +10,7 @@ from typing import assert_never
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from lhbackupd.core.leases import Claim
 from lhbackupd.core.model import Outcome, Phase, Run
 from lhbackupd.engine.events import (
     ClockStepped,
@@ -73,6 +74,8 @@ class Metrics:
             ["claim"],
             registry=registry,
         )
+        for claim in (Claim.ORPHAN, Claim.EXPIRED):  # there before it counts, so that its first increase is seen
+            self._given_back.labels(claim.value)
         self._defects = Counter("lhbackupd_defects", "Runs that met a defect of lhbackupd.", registry=registry)
         self._polls = Histogram(
             "lhbackupd_longhorn_poll_duration_seconds",

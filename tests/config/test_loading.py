@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lhbackupd.config import Config, ConfigFault, check, load
-from lhbackupd.core.model import Detached, Limits, Match, Patience, Policy, Retry
+from lhbackupd.core.model import Detached, Keep, Limits, Match, Patience, Policy, Retry
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ patience = { attach = "1m", inspect = "2m", snapshot = "3m", backup = "1h", deta
             min_new_bytes=4096,
             skip_unchanged_attached=True,
             allow_v2=True,
-            keep_last=7,
+            keep=Keep(last=7),
             patience=Patience(attach=60, inspect=120, snapshot=180, backup=3600, detach=240),
         ),
     )
@@ -140,7 +140,7 @@ def test_the_environment_wins_over_the_file(file: Path) -> None:
 def test_policies_in_the_environment_stand_in_place_of_those_in_the_file(file: Path) -> None:
     file.write_text(policy(""))
     environ = {"LHBACKUPD_POLICY": json.dumps([{"name": "b", "cron": "@daily", "keep": {"last": 2}}])}
-    assert load(file, environ).policies == (Policy(name="b", cron="@daily", keep_last=2),)
+    assert load(file, environ).policies == (Policy(name="b", cron="@daily", keep=Keep(last=2)),)
 
 
 def test_an_empty_variable_and_those_of_kubernetes_say_nothing(file: Path) -> None:

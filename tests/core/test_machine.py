@@ -392,7 +392,7 @@ def snapshotting(**changes: object) -> tuple[Run, Command | None]:
 
 def test_a_ready_snapshot_leads_on_to_its_backup() -> None:
     after, command = snapshotting(snapshot=SnapshotReadiness(ready=True, created=T0))
-    assert (after.phase, after.snapshot_created, command) == (Phase.BACKING_UP, T0, None)
+    assert (after.phase, after.snapshot_holds, command) == (Phase.BACKING_UP, T0, None)
 
 
 def test_a_snapshot_that_is_not_ready_is_waited_for_whatever_came_of_asking_twice() -> None:
@@ -518,8 +518,8 @@ def test_a_backup_is_completed_when_it_is_completed_and_listed() -> None:
     assert after.protected_until == mine().snapshot_created
 
 
-def test_without_the_lists_word_the_snapshots_time_is_what_the_run_knows() -> None:
-    after, _ = step(running(snapshot_created=T0), seen(ours(), backups=(mine(snapshot_created=None),)))
+def test_what_the_run_knows_of_its_snapshots_time_goes_before_the_lists_word() -> None:
+    after, _ = step(running(snapshot_holds=T0), seen(ours(), backups=(mine(snapshot_created=at(60).wall),)))
     assert after.protected_until == T0
 
 

@@ -6,6 +6,7 @@ everything can happen between any two of its lines. What must hold is checked wh
 
 import os
 from dataclasses import replace
+from datetime import UTC
 from typing import Literal
 
 import pytest
@@ -18,7 +19,7 @@ from lhbackupd.core.cluster import Fault, FaultKind, Setting, Target, Volume
 from lhbackupd.core.commands import AskBackup, Attach, Command, CreateSnapshot, Detach, Seen
 from lhbackupd.core.holding import ASK_AGAIN
 from lhbackupd.core.machine import EDGES, decide, views
-from lhbackupd.core.model import Detached, Limits, Now, Outcome, Phase, Policy, Retry, Run
+from lhbackupd.core.model import Detached, Keep, Limits, Now, Outcome, Phase, Policy, Retry, Run
 from lhbackupd.core.naming import LABEL_RUN, made_by
 from lhbackupd.core.retention import expired
 from lhbackupd.core.retry import successor
@@ -27,8 +28,8 @@ from .examples import ORIGIN, made, nodes
 from .longhorn_model import Backup, Longhorn, Ticket
 
 POLICIES = {
-    "nightly": Policy(name="nightly", cron="0 2 * * *", keep_last=1),
-    "weekly": Policy(name="weekly", cron="0 3 * * 0", detached=Detached.ALWAYS, keep_last=2),
+    "nightly": Policy(name="nightly", cron="0 2 * * *", keep=Keep(last=1)),
+    "weekly": Policy(name="weekly", cron="0 3 * * 0", detached=Detached.ALWAYS, keep=Keep(last=2), give_way_after=0),
 }
 OUR_PREFIX = "lhbackupd:"
 Crash = Literal["", "before save", "after save", "after act"]
@@ -148,7 +149,7 @@ class OneVolume(RuleBasedStateMachine):
         policy = self.policies.get(run.policy)
         if run.outcome is Outcome.COMPLETED and policy is not None:
             gone = expired(
-                self.longhorn.listed(), volume="vol", policy=run.policy, origin=ORIGIN, keep_last=policy.keep_last
+                self.longhorn.listed(), volume="vol", policy=run.policy, origin=ORIGIN, keep=policy.keep, zone=UTC
             )
             for each in [b for b in self.longhorn.backups if b.name in {g.name for g in gone}]:
                 done = [b for b in self.longhorn.backups if b.state == "Completed"]
@@ -228,12 +229,16 @@ class OneVolume(RuleBasedStateMachine):
             case Attach(ticket=name):
                 assert name == after.ticket
                 assert volume is not None
+                if after.former:
+                    assert volume.ticket(after.former) is not None, "renewed a ticket that we no longer have"
+                    return
                 assert volume.plainly_detached
                 assert self.setting is Setting.ALLOWED or run.policy == "weekly"
                 assert self.target_up
-            case Detach(ticket=name):
-                assert name == after.ticket
-                assert name.startswith(OUR_PREFIX)
+            case Detach(ticket=name, backup=backup):
+                assert name in {after.ticket, after.former} or (not name and backup)
+                assert not name or name.startswith(OUR_PREFIX)
+                self._check_dropped(after, backup)
             case CreateSnapshot() | AskBackup():
                 assert volume is not None
                 assert volume.attached
@@ -247,6 +252,12 @@ class OneVolume(RuleBasedStateMachine):
                     self._check_deleted(command.delete)
             case None:
                 pass
+
+    def _check_dropped(self, after: Run, name: str) -> None:
+        for backup in self.longhorn.backups:
+            if backup.name == name:
+                assert backup.labels.get(LABEL_RUN) == after.id, "not a backup of this run"
+                assert after.outcome in {Outcome.YIELDED, Outcome.FAILED}
 
     def _check_deleted(self, names: tuple[str, ...]) -> None:
         for name in names:
@@ -387,9 +398,10 @@ class OneVolume(RuleBasedStateMachine):
 
     @invariant()
     def every_ticket_of_ours_is_of_a_run_that_is_not_over(self) -> None:
-        live = {run.ticket for run in self.journal.values() if not run.finished}
+        unfinished = [run for run in self.journal.values() if not run.finished]
         if self.active is not None:
-            live.add(self.active[0].ticket)
+            unfinished.append(self.active[0])
+        live = {ticket for run in unfinished for ticket in (run.ticket, run.former)}
         for name in self.longhorn.tickets:
             assert not name.startswith(OUR_PREFIX) or name in live
 

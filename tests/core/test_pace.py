@@ -56,7 +56,7 @@ def test_experience_is_the_quickest_quarter_of_what_lasted_recently_less_the_tim
 
 
 def test_without_experience_phases_last_as_long_as_was_recorded() -> None:
-    assert Experience().expected(a_run(Phase.SNAPSHOTTING)) == 4.85
+    assert Experience().expected(a_run(Phase.SNAPSHOTTING)) == 5.0
     assert Experience().expected(a_run(Phase.INSPECTING)) is None
 
 
@@ -84,7 +84,7 @@ def test_a_backup_is_expected_to_last_as_long_as_this_volumes_did() -> None:
     [
         (a_run(Phase.QUEUED), 5, None),
         (a_run(Phase.DETACHING), 1, None),
-        (a_run(Phase.SNAPSHOTTING), 1, 3.85 + 4.2),
+        (a_run(Phase.SNAPSHOTTING), 1, 4.0 + 4.2),
         (a_run(Phase.BACKING_UP), 1, 3.2),
         (a_run(Phase.BACKING_UP), 60, 60),
         (a_run(Phase.BACKING_UP, progress=25), 60, 180),

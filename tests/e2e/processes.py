@@ -48,20 +48,27 @@ def _die_with_parent() -> None:
 class Process:
     """A child process, with the lines that it has written so far."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, name: str, process: asyncio.subprocess.Process, limit: float) -> None:
         self.name = name
         self.lines: list[str] = []
         self._process = process
         self._reading = asyncio.create_task(self._read())
-        self._limit = asyncio.get_running_loop().call_later(LIMIT, self.kill)
+        self._limit = asyncio.get_running_loop().call_later(limit, self.kill)
 
     @classmethod
-    async def start(cls, name: str, *arguments: str, environ: Mapping[str, str]) -> Self:
-        """Run `python -m lhbackupd` with these arguments."""
+    async def start(
+        cls,
+        name: str,
+        *arguments: str,
+        environ: Mapping[str, str],
+        module: tuple[str, ...] = ("lhbackupd",),
+        limit: float = LIMIT,
+    ) -> Self:
+        """Run `python -m lhbackupd` with these arguments, or another module."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "lhbackupd",
+            *module,
             *arguments,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -69,7 +76,7 @@ class Process:
             env={**os.environ, "PYTHONUNBUFFERED": "1", **environ},
             preexec_fn=_die_with_parent,  # calls one function, which was loaded before the fork
         )
-        return cls(name, process)
+        return cls(name, process, limit)
 
     async def _read(self) -> None:
         assert self._process.stdout is not None

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from lhbackupd.clock import Clock
-from tests.e2e.processes import Process, until
+from tests.e2e.processes import LIMIT, Process, until
 
 SETTING = "allow-recurring-job-while-volume-detached"
 MIB = 1024 * 1024
@@ -31,10 +31,10 @@ class Simulated:
 
     @classmethod
     @asynccontextmanager
-    async def run(cls, clock: Clock, *, port: int = 0) -> AsyncIterator["Simulated"]:
+    async def run(cls, clock: Clock, *, port: int = 0, limit: float = LIMIT) -> AsyncIterator["Simulated"]:
         """Start one, and end it at the end of the block."""
         arguments = ("simulate", "--port", str(port), "--clock", f"{clock.speed}@{clock.epoch}")
-        process = await Process.start("simulator", *arguments, environ={})
+        process = await Process.start("simulator", *arguments, environ={}, limit=limit)
         try:
             line = await process.says("http://")
             found = re.search(r"http://[\w.:]+", line)

@@ -6,7 +6,7 @@ policy stands for the recurring job: to delete the job is to remove the policy a
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -59,7 +59,21 @@ class Step:
 
     @property
     def outcomes(self) -> list[Outcome | None]:
-        return [run.outcome for run in self.runs]
+        """How the runs ended, but for due times that passed while the run before was still going."""
+        return [run.outcome for run in self.runs if run.outcome is not Outcome.SKIPPED]
+
+    @property
+    def cycles(self) -> list["Step"]:
+        """Each time that we attached the volume: from our ticket to the detached volume; not the one that lasts."""
+        found: list[Step] = []
+        begun: list[Entry] = []
+        for entry in self.entries:
+            if begun or (entry["kind"] == "ticket-added" and entry["id"].startswith(OURS)):
+                begun.append(entry)
+            if begun and entry["kind"] == "detached":
+                found.append(Step(entries=begun))
+                begun = []
+        return found
 
 
 class Story:
@@ -72,6 +86,21 @@ class Story:
         self._played: dict[str, Step] = {}
         self._failed: dict[str, AssertionError] = {}
         self._notes: dict[str, Any] = {}
+        #: up to which entry of the ledger, and which runs, earlier steps have told
+        self._seq = 0
+        self._told: set[str] = set()
+
+    async def between(self, first: str, last: str) -> Step:
+        """What happened from the beginning of one step to the end of another."""
+        await self.step(last)
+        steps = [self._played[name] for name in STEPS[STEPS.index(first) : STEPS.index(last) + 1]]
+        entries = [entry for step in steps for entry in step.entries]
+        return replace(
+            steps[-1],
+            entries=entries,
+            runs=[run for step in steps for run in step.runs],
+            replicas_before=steps[0].replicas_before,
+        )
 
     async def step(self, name: str) -> Step:
         """What happened in a step; plays what comes before it, if that has not been played yet."""
@@ -91,12 +120,13 @@ class Story:
             self._daemon = await self.stage.daemon("")
         action: Callable[[], Awaitable[None]] = getattr(self, "_step_" + name.replace("-", "_"))
         before = await self._glance()
-        since, known = await self._longhorn.seq(), {run.id for run in self._daemon.runs() if run.finished}
         self._notes = {}
         await action()
         step = await self._glance()
-        step.entries = await self._longhorn.ledger(since=since)
-        step.runs = [run for run in self._daemon.runs() if run.finished and run.id not in known]
+        step.entries = await self._longhorn.ledger(since=self._seq)
+        step.runs = [run for run in self._daemon.runs() if run.finished and run.id not in self._told]
+        self._seq += len(step.entries)
+        self._told |= {run.id for run in step.runs}
         step.replicas_before, step.notes = before.replicas, self._notes
         return step
 
@@ -138,22 +168,21 @@ class Story:
         await self.stage.passes(self.stage.clock.now() + timedelta(minutes=2, seconds=5))
 
     async def _next_runs(self, count: int) -> None:
-        """Wait until so many more runs have ended, and no other has begun to hold the volume."""
-        seen = len(self._finished())
+        """Wait until so many runs have ended that no step has told of."""
 
         async def look() -> bool:
-            return len(self._finished()) >= seen + count
+            return len(self._news()) >= count
 
         await until(f"{count} more runs to end", look)
 
-    def _finished(self) -> list[Run]:
-        return [run for run in self._daemon.runs() if run.finished and run.outcome is not Outcome.SKIPPED]
+    def _news(self) -> list[Run]:
+        runs = self._daemon.runs()
+        return [r for r in runs if r.finished and r.id not in self._told and r.outcome is not Outcome.SKIPPED]
 
     async def _run_begins(self) -> None:
-        since = await self._longhorn.seq()
 
         async def look() -> bool:
-            return bool(await self._longhorn.ours("ticket-satisfied", VOLUME, since=since))
+            return bool(await self._longhorn.ours("ticket-satisfied", VOLUME, since=self._seq))
 
         await until("the policy's run to have the volume", look)
 
@@ -189,11 +218,9 @@ class Story:
 
     async def _step_9(self) -> None:
         await self._next_runs(1)
-        await self._longhorn.at_rest(VOLUME)
 
     async def _step_10(self) -> None:
         await self._next_runs(2)
-        await self._longhorn.at_rest(VOLUME)
 
     async def _step_11(self) -> None:
         await self._delete_job()
@@ -216,6 +243,7 @@ class Story:
 
     async def _step_16(self) -> None:
         # the pod of step 17 stays: without this its volume, attached and in use, is backed up each time
+        await self._longhorn.slow_backups(VOLUME, 60.0)  # in which the pod is started
         await self._job(EVERY_TWO_MINUTES, skip_unchanged_attached="true")
 
     async def _step_17(self) -> None:
@@ -223,6 +251,7 @@ class Story:
         await self._longhorn.start_pod(VOLUME, "node-1")
 
     async def _step_18(self) -> None:
+        await self._next_runs(1)
         await self._longhorn.pod_runs()
         await self._daemon.finished()
 
@@ -271,7 +300,6 @@ class Story:
 
     async def _step_30(self) -> None:
         await self._next_runs(1)
-        await self._longhorn.at_rest(VOLUME)
 
     async def _step_30_cordoned(self) -> None:
         await self._again("node-1")
@@ -290,10 +318,10 @@ class Story:
         await self._detach()
         await self._longhorn.node(cordoned, cordoned=True)
         await self._longhorn.polled()
+        self._told |= {run.id for run in self._daemon.runs()}
         self._notes["seq"] = await self._longhorn.seq()
         await self._job(EVERY_MINUTE)
         await self._next_runs(1)
-        await self._longhorn.at_rest(VOLUME)
 
     async def _step_31(self) -> None:
         await self._longhorn.allow(True)

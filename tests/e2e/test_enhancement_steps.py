@@ -5,6 +5,7 @@ run in any order and on several workers.
 """
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,14 +39,17 @@ def story(told: Story, request: pytest.FixtureRequest) -> Story:
     return told
 
 
-def assert_attached_by_us_once(step: Step, node: str) -> None:
-    """One ticket of ours, frontend disabled, one attach, on one node, and detached in the end."""
-    (ticket,) = step.ours()
+def assert_backed_up_by_us(step: Step, node: str) -> None:
+    """One ticket of ours, frontend disabled, one attach, on one node, one backup, and detached in the end."""
+    cycle = step.cycles[0]
+    (ticket,) = cycle.ours()
     assert (ticket["node"], ticket["frontend"], ticket["type"]) == (node, False, "longhorn-api")
-    (attached,) = step.of("attached")
+    (attached,) = cycle.of("attached")
     assert (attached["node"], attached["frontend"]) == (node, False)
-    assert [entry["id"] for entry in step.ours("ticket-removed")] == [ticket["id"]]
-    assert left(step.volume) == DETACHED
+    assert [entry["id"] for entry in cycle.ours("ticket-removed")] == [ticket["id"]]
+    kinds = ("ticket-added", "attached", "snapshot-created", "backup-asked", "backup-completed", "detached")
+    ours = [e["kind"] for e in cycle.of(*kinds) if e["kind"] != "ticket-added" or e["id"] == ticket["id"]]
+    assert ours == list(kinds)
 
 
 def assert_nothing_moved(step: Step) -> None:
@@ -79,7 +83,8 @@ async def test_step_05_a_backup_is_due_every_minute(story: Story) -> None:
 
 async def test_step_06_no_backup_while_the_setting_is_false(story: Story) -> None:
     step = await story.step("6")
-    assert step.outcomes[:2] == [Outcome.SUSPENDED, Outcome.SUSPENDED]
+    assert len(step.outcomes) >= 2
+    assert set(step.outcomes) == {Outcome.SUSPENDED}
     assert all("is false" in run.reason for run in step.runs)
     assert step.of("ticket-added", "attaching", "snapshot-asked", "backup-asked") == []
     assert step.backups == ()
@@ -97,28 +102,21 @@ async def test_step_08_the_recurring_job_begins(story: Story) -> None:
 
 
 async def test_step_09_the_volume_is_attached_backed_up_and_detached(story: Story) -> None:
-    began, step = await story.step("8"), await story.step("9")
-    kinds = ("ticket-added", "attached", "snapshot-created", "backup-asked", "backup-completed", "detached")
-    entries = [
-        entry["kind"]
-        for entry in (*began.of(*kinds), *step.of(*kinds))
-        if entry["kind"] != "ticket-added" or entry["type"] == "longhorn-api"
-    ]
-    assert entries == list(kinds)
+    step = await story.between("8", "9")
+    assert_backed_up_by_us(step, step.ours()[0]["node"])
     assert step.outcomes == [Outcome.COMPLETED]
     assert step.protected
-    assert left(step.volume) == DETACHED
 
 
 async def test_step_10_without_new_data_the_volume_is_attached_and_detached_and_not_backed_up(story: Story) -> None:
     step = await story.step("10")
     assert set(step.outcomes) == {Outcome.UNCHANGED}
-    assert len(step.runs) >= 2
-    assert len(step.of("attached")) == len(step.of("detached")) == len(step.runs)
-    assert all(entry["frontend"] is False for entry in step.of("attached"))
+    assert len(step.outcomes) >= 2
+    for cycle in step.cycles:
+        assert [entry["frontend"] for entry in cycle.of("attached")] == [False]
+    assert len(step.cycles) >= 1  # the last one may end with the next step
     assert step.of("snapshot-asked", "snapshot-created", "backup-asked") == []
     assert len(step.backups) == 1
-    assert left(step.volume) == DETACHED
 
 
 async def test_step_11_the_recurring_job_is_deleted(story: Story) -> None:
@@ -152,21 +150,19 @@ async def test_step_16_a_backup_is_due_every_two_minutes(story: Story) -> None:
 
 
 async def test_step_17_the_backup_has_begun_and_the_pod_is_started(story: Story) -> None:
-    step = await story.step("17")
-    assert len(step.ours("ticket-satisfied")) == 1
+    step = await story.between("16", "17")
+    (held,) = step.ours("ticket-satisfied")
     (waiting,) = step.of("pod-waiting")
-    assert waiting["behind"] == [step.ours()[0]["id"]]
+    assert held["id"] in waiting["behind"]
 
 
 async def test_step_18_the_pod_cannot_start_until_the_backup_has_finished(story: Story) -> None:
-    step = await story.step("18")
-    (completed,), (returned,), (running,) = (
-        step.of("backup-completed"),
-        step.ours("ticket-removed"),
-        step.of("pod-running"),
-    )
+    step = await story.between("16", "18")
+    (completed,) = step.of("backup-completed")
+    (returned,) = step.ours("ticket-removed")
+    (running,) = step.of("pod-running")
     assert completed["seq"] < returned["seq"] < running["seq"]
-    assert step.outcomes[:1] == [Outcome.COMPLETED]
+    assert step.outcomes[0] is Outcome.COMPLETED
     assert step.runs[0].waiter == "pod shop/db-0"
     assert step.protected
 
@@ -174,7 +170,7 @@ async def test_step_18_the_pod_cannot_start_until_the_backup_has_finished(story:
 async def test_step_19_without_new_data_there_is_no_backup(story: Story) -> None:
     step = await story.step("19")
     assert set(step.outcomes) == {Outcome.UNCHANGED}
-    assert len(step.runs) >= 2
+    assert len(step.outcomes) >= 2
     assert step.of("snapshot-asked", "backup-asked", "ticket-added", "detached") == []
     assert len(step.backups) == 2
 
@@ -182,7 +178,7 @@ async def test_step_19_without_new_data_there_is_no_backup(story: Story) -> None
 async def test_step_20_the_recurring_job_is_deleted(story: Story) -> None:
     step = await story.step("20")
     assert step.schedules == ()
-    assert [run for run in step.runs if run.outcome is not Outcome.UNCHANGED] == []
+    assert set(step.outcomes) <= {Outcome.UNCHANGED}
 
 
 async def test_step_21_data_locality_is_on(story: Story) -> None:
@@ -230,9 +226,9 @@ async def test_step_29_a_backup_is_due_every_minute(story: Story) -> None:
 async def test_step_30_placed_by_us_the_backup_is_made_on_the_replicas_node_and_nothing_is_rebuilt(
     story: Story,
 ) -> None:
-    step = await story.step("30")
-    assert_attached_by_us_once(step, "node-1")
-    assert step.outcomes == [Outcome.COMPLETED]
+    step = await story.between("29", "30")
+    assert_backed_up_by_us(step, "node-1")
+    assert step.outcomes[0] is Outcome.COMPLETED
     assert_nothing_moved(step)
     assert step.protected
 
@@ -242,9 +238,9 @@ async def test_step_30_with_node_1_cordoned_the_backup_is_made_on_node_2_and_not
     story: Story, name: str
 ) -> None:
     step = await story.step(name)
-    ours = Step(entries=[entry for entry in step.entries if entry["seq"] > step.notes["seq"]], volume=step.volume)
-    assert_attached_by_us_once(ours, "node-2")
-    assert step.outcomes[-1] is Outcome.COMPLETED
+    since = replace(step, entries=[entry for entry in step.entries if entry["seq"] > step.notes["seq"]])
+    assert_backed_up_by_us(since, "node-2")
+    assert since.outcomes[0] is Outcome.COMPLETED
     assert_nothing_moved(step)
     assert step.protected
 

@@ -9,7 +9,7 @@ import signal
 import socket
 import sqlite3
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
@@ -48,6 +48,10 @@ async def slow_attach(longhorn: Simulated) -> None:
 
 async def slow_backup(longhorn: Simulated) -> None:
     await longhorn.slow_backups("db", 60.0)
+
+
+async def very_slow_backup(longhorn: Simulated) -> None:
+    await longhorn.slow_backups("db", 300.0)
 
 
 async def unheard_backup(longhorn: Simulated) -> None:
@@ -130,12 +134,17 @@ async def test_at_sigterm_the_volume_is_given_back_and_the_next_start_completes_
 
 async def test_a_backup_that_runs_at_sigterm_goes_on_without_us(stage: Stage) -> None:
     longhorn = stage.longhorn
-    daemon = await held(stage, HOLDS["backing-up"])
+    hold = replace(HOLDS["backing-up"], arm=very_slow_backup)
+    daemon = await held(stage, hold)
     assert await daemon.stop() == 0
-    assert await longhorn.ledger("backup-completed") == []
-    await longhorn.happens("backup-completed", "db")
-    await longhorn.at_rest("db")
     assert [run.phase for run in daemon.runs()] == [Phase.BACKING_UP]
+    (returned,) = await longhorn.ours("ticket-removed", "db")
+    (completed,) = await longhorn.happens("backup-completed", "db")
+    assert returned["seq"] < completed["seq"]
+    await longhorn.at_rest("db")
+    daemon = await stage.daemon()
+    assert outcomes(await daemon.finished()) == [Outcome.COMPLETED]
+    await all_is_well(longhorn)
 
 
 async def test_what_longhorn_does_not_take_back_is_named_at_the_end_and_the_next_start_gives_it_back(
@@ -167,8 +176,11 @@ async def test_sighup_puts_a_good_file_in_force_and_removes_what_it_lacks(stage:
     daemon = await stage.daemon(policy("old"))
     await daemon.scheduled("db", name="old")
     await daemon.reload(policy("new"))
-    await daemon.scheduled("db", name="new")
-    assert set(daemon.schedules()) == {("new", "db")}
+
+    async def swapped() -> bool:
+        return set(daemon.schedules()) == {("new", "db")}
+
+    await until("the schedules to be those of the new file", swapped)
 
 
 async def test_sighup_with_a_bad_file_leaves_the_old_policies_in_force_and_says_so(stage: Stage) -> None:

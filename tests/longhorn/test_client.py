@@ -241,18 +241,18 @@ async def test_each_exchange_is_observed_without_names() -> None:
     ]
 
 
-async def test_big_list_is_decoded_off_the_loop_and_a_small_one_is_not() -> None:
+async def test_big_list_is_joined_and_decoded_off_the_loop_and_a_small_one_is_not() -> None:
     sizes = []
 
-    async def offload(decode, raw):  # type: ignore[no-untyped-def] # generic protocol, a test's stand-in
-        sizes.append(len(raw))
-        return decode(raw)
+    async def offload(function, given):  # type: ignore[no-untyped-def] # generic protocol, a test's stand-in
+        sizes.append(len(given) if isinstance(given, bytes) else sum(map(len, given)))
+        return function(given)
 
     big = b'{"type":"collection","data":[' + b",".join([answer("103")] * 200) + b"]}"
     volumes, _ = await saying(200, big, offload=offload).volumes()
     await saying(200, answer("052"), offload=offload).volumes()
     assert len(volumes) == 200
-    assert sizes == [len(big)]
+    assert sizes == [len(big), len(big)]
 
 
 async def test_success_that_is_not_longhorns_is_ambiguous_for_what_changes_something() -> None:
