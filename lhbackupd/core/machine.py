@@ -21,6 +21,7 @@ from .moves import (
     held_back,
     holds,
     leave,
+    left_behind,
     lost,
     others_backup,
     patience_of,
@@ -111,7 +112,7 @@ def _queued(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origi
         return replace(run, reason=f"waits: {seen.fault.text}"), None
     if volume is None:
         return leave(run, now, Outcome.GONE, "the volume was deleted"), None
-    if waits := held_back(run, seen, now, policy, volume):
+    if waits := left_behind(run, volume, origin) or held_back(run, seen, now, policy, volume):
         return waits, None
     if seen.slot is None or seen.stopping:
         return run, None

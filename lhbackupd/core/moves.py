@@ -9,7 +9,8 @@ from dataclasses import replace
 from .cluster import Fault, FaultKind, Setting, Ticket, Volume
 from .commands import Seen
 from .eligibility import needs_setting, refusal, suspension
-from .model import Now, Outcome, Patience, Phase, Policy, Run
+from .model import Now, Origin, Outcome, Patience, Phase, Policy, Run
+from .naming import TicketName
 
 
 def enter(run: Run, now: Now, phase: Phase, reason: str) -> Run:
@@ -106,6 +107,17 @@ def asked_enough(run: Run, now: Now, limit: float) -> Run | None:
         return None
     words = f"asked for {limit:.0f} s for a backup of snapshot {run.snapshot}, and none began"
     return leave(run, now, Outcome.FAILED, words, can_pass=True)
+
+
+def left_behind(run: Run, volume: Volume, origin: Origin) -> Run | None:
+    """`run` as it waits because a ticket of ours from another run is still there; None where there is none.
+
+    A volume that such a ticket holds looks attached by others, and is detached under our hands once it is withdrawn.
+    """
+    named = (TicketName.parse(ticket.id) for ticket in volume.tickets)
+    if other := next((name for name in named if name and name.instance == origin.instance), None):
+        return replace(run, reason=f"waits until the volume has settled: the ticket of run {other.run} is still there")
+    return None
 
 
 def held_back(run: Run, seen: Seen, now: Now, policy: Policy, volume: Volume) -> Run | None:

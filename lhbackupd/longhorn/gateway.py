@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import assert_never
 
 from lhbackupd.core import naming
-from lhbackupd.core.cluster import Backup, Fault
+from lhbackupd.core.cluster import Backup, Fault, FaultKind
 from lhbackupd.core.commands import AskBackup, Attach, Command, CreateSnapshot, Detach, Seen, View
 from lhbackupd.core.machine import views
 from lhbackupd.core.model import Origin, Policy, Run
@@ -35,6 +35,8 @@ class Gateway:
             volume = await self._longhorn.volume(run.volume)
         except LonghornError as error:
             return Seen(fault=error.fault)
+        if volume is None:
+            return await self._missing(run)
         seen = Seen(volume=volume)
         for view in sorted(views(run, volume), key=lambda view: view.value):
             try:
@@ -42,6 +44,20 @@ class Gateway:
             except LonghornError as error:
                 return replace(seen, fault=error.fault)
         return seen
+
+    async def _missing(self, run: Run) -> Seen:
+        """A volume that was not there by its name: believed once the list lacks it as well.
+
+        Longhorn's word for it is a 404 without a body [041], which a door whose backend restarts may say as well; a
+        run that believed that would leave its volume attached. No door answers a list of volumes.
+        """
+        try:
+            listed, broken = await self._longhorn.volumes()
+        except LonghornError as error:
+            return Seen(fault=error.fault)
+        if run.volume in {volume.name for volume in listed} | {entry.name for entry in broken}:
+            return Seen(fault=Fault(FaultKind.UNREACHABLE, f"volume {run.volume} is listed, and not found by its name"))
+        return Seen()
 
     async def _view(self, run: Run, seen: Seen, view: View) -> Seen:
         match view:

@@ -9,7 +9,7 @@ from lhbackupd.core.cluster import BackupProgress, Fault, FaultKind, Pod, Ticket
 from lhbackupd.core.commands import Attach, Command, Detach, Seen
 from lhbackupd.core.holding import ASK_AGAIN
 from lhbackupd.core.machine import decide
-from lhbackupd.core.model import Outcome, Phase, Policy, Run
+from lhbackupd.core.model import Origin, Outcome, Phase, Policy, Run
 from lhbackupd.core.naming import TicketName
 
 from .examples import (
@@ -338,3 +338,16 @@ def test_leases_last_as_long_as_the_origin_says() -> None:
     after, command = decide(holder, held, at(120), POLICY, short)
     assert isinstance(command, Attach)
     assert after.ticket.endswith("T020500Z")
+
+
+@pytest.mark.parametrize("origin", [ORIGIN, TWIN])
+def test_a_volume_that_a_ticket_of_ours_from_before_holds_is_not_taken_for_attached_by_others(origin: Origin) -> None:
+    stale = TicketName(instance=origin.instance, journal=origin.journal, run="r0", deadline=T0)
+    after, command = step(run(), seen(attached(ticket(id=str(stale)))))
+    assert (after.phase, command) == (Phase.QUEUED, None)
+    assert after.reason == "waits until the volume has settled: the ticket of run r0 is still there"
+
+
+def test_a_ticket_of_another_instance_is_anybodys() -> None:
+    foreign = TicketName(instance="elsewhere", journal="j0urnal", run="r0", deadline=T0)
+    assert step(run(), seen(attached(ticket(id=str(foreign)))))[0].phase is Phase.INSPECTING
