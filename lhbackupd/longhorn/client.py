@@ -53,7 +53,7 @@ class Exchange:
 
 
 class Offload(Protocol):
-    """Runs a decoder off the loop; `asyncio.to_thread` is one."""
+    """Runs a function off the loop; `asyncio.to_thread` is one."""
 
     async def __call__(self, function: Callable[[A], T], argument: A, /) -> T: ...
 
