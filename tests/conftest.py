@@ -10,7 +10,6 @@ from hypothesis import settings
 
 from tests.rig import Rig
 
-
 # how long an example takes says something of the machine, and nothing of the code
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
