@@ -15,12 +15,14 @@ import sqlalchemy as sa
 from lhbackupd.clock import Clock
 from lhbackupd.config import Config
 from lhbackupd.core.model import Origin
-from lhbackupd.engine.events import Polled, Tell
+from lhbackupd.engine.events import JournalReplaced, Polled, Tell
 from lhbackupd.engine.intake import Offload
 from lhbackupd.engine.inventory import Inventory, Picture
 from lhbackupd.engine.journal import Journal
 from lhbackupd.engine.keeper import Keeper, Rules
 from lhbackupd.engine.scheduler import Scheduler
+from lhbackupd.engine.wreck import put_aside
+from lhbackupd.longhorn.api import Api
 from lhbackupd.longhorn.client import Exchange, Longhorn
 from lhbackupd.longhorn.gateway import Gateway
 
@@ -90,19 +92,26 @@ def connect(config: Config, *, clock: Clock, observe: Callable[[Exchange], None]
 
 
 async def assemble(config: Config, *, clock: Clock, longhorn: Longhorn, offload: Offload, tell: Tell) -> Engine:
-    """Open the journal and build the engine on it. Raises JournalError where the journal cannot be used."""
+    """Open the journal and build the engine on it; a damaged journal is put aside, and a new one made.
+
+    Raises JournalError, or OSError, where the journal cannot be used.
+    """
+    wreck = await offload(put_aside, config.state.url, clock.now())
     journal = Journal(url=config.state.url)
     await offload(journal.open)
+    if wreck is not None:
+        tell(JournalReplaced(wreck))
     scheduler = Scheduler(engine=journal.engine, now=clock.now)
     await offload(scheduler.start)
-    origin = Origin(instance=config.instance, journal=journal.origin)
+    origin = Origin(instance=config.instance, journal=journal.origin, lease=config.longhorn.lease)
     keeper: Keeper
 
     def polled(before: Picture, after: Picture) -> None:
         tell(Polled(before, after))
         keeper.wake()
 
-    inventory = Inventory(longhorn=longhorn, clock=clock, period=config.longhorn.poll.total_seconds(), told=polled)
+    api = Api(longhorn=longhorn)
+    inventory = Inventory(longhorn=api, clock=clock, period=config.longhorn.poll.total_seconds(), told=polled)
     keeper = Keeper(
         rules=rules_of(config),
         origin=origin,
@@ -110,7 +119,7 @@ async def assemble(config: Config, *, clock: Clock, longhorn: Longhorn, offload:
         journal=journal,
         scheduler=scheduler,
         inventory=inventory,
-        gateway=Gateway(longhorn=longhorn, origin=origin),
+        gateway=Gateway(longhorn=api, origin=origin),
         offload=offload,
         tell=tell,
     )

@@ -7,6 +7,7 @@ that runs in Longhorn: our ticket is given back where Longhorn's own holds the v
 import asyncio
 import gc
 import signal
+import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -22,9 +23,10 @@ from lhbackupd.core.protection import Protection
 from lhbackupd.engine.events import Event
 from lhbackupd.engine.keeper import Keeper
 from lhbackupd.engine.scheduler import Key
-from lhbackupd.surface import server, web
+from lhbackupd.surface import control, server, web
+from lhbackupd.surface.doorway import NoDirectory, doorway
 from lhbackupd.surface.gauges import Gauges
-from lhbackupd.surface.health import Pulse, unready
+from lhbackupd.surface.health import Pulse, stands_still, unready
 from lhbackupd.surface.logs import logger
 from lhbackupd.surface.metrics import Metrics
 from lhbackupd.surface.narrator import LogListener
@@ -32,8 +34,9 @@ from lhbackupd.surface.report import Report
 from lhbackupd.surface.status import Recent, Sources, report
 from lhbackupd.surface.systemd import Systemd
 
-#: seconds of real time that volumes have to be given back at the end
+#: seconds that volumes have to be given back at the end; where time runs faster, no fewer real ones than `_LEAST`
 GRACE = 240.0
+_LEAST = 10.0
 #: seconds between two goes at dropping finished runs that are older than `state.history`
 _PRUNE_EVERY = 3600.0
 
@@ -60,7 +63,7 @@ class Daemon:
     async def run(self) -> int:
         """Run until SIGTERM or SIGINT; returns the exit code: 1 if a volume may still be attached by us.
 
-        Raises JournalError, AlreadyRunning, ListenError, ValueError and OSError where the daemon cannot start.
+        Raises JournalError, AlreadyRunning, ControlError, ListenError, ValueError and OSError where it cannot start.
         """
         stop, hup, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
         for number, event in ((signal.SIGTERM, stop), (signal.SIGINT, stop), (signal.SIGHUP, hup)):
@@ -73,6 +76,7 @@ class Daemon:
             self._engine = engine = await assemble(
                 self._config, clock=self._clock, longhorn=longhorn, offload=worker, tell=self._tell
             )
+            commands = self._open_door(stack)
             self._recent.runs = await worker(engine.journal.history)
             async with asyncio.TaskGroup() as tasks:
                 await self._listen(tasks, done)
@@ -81,8 +85,10 @@ class Daemon:
                 tasks.create_task(self._reload(hup, done), name="reload")
                 tasks.create_task(self._prune(done), name="prune")
                 tasks.create_task(self._pulse.run(done), name="pulse")
+                if commands is not None:
+                    tasks.create_task(self._obey(commands, done), name="control")
                 tasks.create_task(
-                    self._systemd.watch(lambda: not unready(keeper=engine.keeper, clock=self._clock), done)
+                    self._systemd.watch(lambda: not stands_still(keeper=engine.keeper, clock=self._clock), done)
                 )
                 # what the start has made stays: a full collection that walks through it stops every thread for 0.2 s
                 gc.freeze()
@@ -90,7 +96,7 @@ class Daemon:
                 await stop.wait()
                 self._systemd.tell(STOPPING="1")
                 engine.keeper.stop()
-                left = await _give_back(keeping, engine.keeper)
+                left = await _give_back(keeping, engine.keeper, self._clock)
                 done.set()
             await longhorn.aclose()
             await worker(engine.journal.close)
@@ -101,7 +107,10 @@ class Daemon:
 
     def _tell(self, event: Event) -> None:
         for listener in (self._narrator, self._metrics, self._recent):
-            listener(event)
+            try:
+                listener(event)
+            except Exception:  # noqa: BLE001 -- who only listens must not stop a run that gives a volume back
+                self._log.exception("a listener met a defect", action="defect", event_kind=type(event).__name__)
 
     def _unready(self) -> tuple[str, ...]:
         return unready(keeper=self._engine.keeper, clock=self._clock, config=self._faults)
@@ -144,6 +153,29 @@ class Daemon:
         ready.cancel()
         if serving.done():
             serving.result()
+
+    def _open_door(self, stack: ExitStack) -> socket.socket | None:
+        """The control socket; None where its directory is missing, as on a machine that was not prepared for it."""
+        try:
+            return stack.enter_context(doorway(self._config.control.socket))
+        except NoDirectory as error:
+            text = f"{error}: `lhbackupd adopt` and `leave` cannot reach this daemon"
+            self._log.warning(text, action="control.off", path=str(self._config.control.socket))
+            return None
+
+    async def _obey(self, commands: socket.socket, done: asyncio.Event) -> None:
+        """Carry out the commands that come in over the control socket."""
+        engine = self._engine
+        obeys = control.Control(
+            keeper=engine.keeper, inventory=engine.inventory, origin=engine.origin, clock=self._clock, log=self._log
+        )
+        app = control.application(control=obeys, report=self._report)
+        path = self._config.control.socket
+
+        def started() -> None:
+            self._log.info(f"takes commands on {path}", action="control.on", path=str(path))
+
+        await server.attend(app, commands, started=started, stop=done)
 
     async def _reload(self, hup: asyncio.Event, done: asyncio.Event) -> None:
         """On SIGHUP put policies, limits and retries of the configuration in force, unless it has faults."""
@@ -189,10 +221,10 @@ class Daemon:
         return 1
 
 
-async def _give_back(keeping: asyncio.Task[None], keeper: Keeper) -> tuple[Run, ...]:
+async def _give_back(keeping: asyncio.Task[None], keeper: Keeper, clock: Clock) -> tuple[Run, ...]:
     """Wait until all volumes are given back, at most GRACE; the runs whose volumes Longhorn did not confirm."""
     try:
-        async with asyncio.timeout(GRACE):
+        async with asyncio.timeout(max(_LEAST, GRACE / clock.speed)):
             await asyncio.shield(keeping)
     except TimeoutError:
         left = tuple(run for run in keeper.active.values() if run.ticket)

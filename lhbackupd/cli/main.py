@@ -15,6 +15,9 @@ _COMMANDS = {
     "simulate": "lhbackupd.cli.simulate:command",
     "status": "lhbackupd.cli.status:command",
     "history": "lhbackupd.cli.history:command",
+    "doctor": "lhbackupd.cli.doctor:command",
+    "adopt": "lhbackupd.cli.adopt:command",
+    "leave": "lhbackupd.cli.leave:command",
     "config": "lhbackupd.cli.config:group",
 }
 
@@ -42,4 +45,5 @@ def main(**_: Any) -> None:
     lhbackupd demo                 see it work on a simulated cluster, in half a minute
     lhbackupd config example       begin a configuration
     lhbackupd run --config FILE    run the daemon
+    lhbackupd doctor               find out why it does not work
     """

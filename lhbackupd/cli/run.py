@@ -21,13 +21,14 @@ def command(config_path: Path, clock: Clock) -> None:
     from lhbackupd.assembly import AlreadyRunning
     from lhbackupd.daemon import Daemon
     from lhbackupd.engine.journal import JournalError
+    from lhbackupd.surface.doorway import ControlError
     from lhbackupd.surface.logs import configure
     from lhbackupd.surface.server import ListenError
 
     config = read_config(config_path)
     configure(form=config.log.format, level=config.log.level, stream=sys.stdout, now=clock.now)
     #: what a person can mend, said in one line each
-    users = (JournalError, AlreadyRunning, ListenError, ValueError, OSError)
+    users = (JournalError, AlreadyRunning, ControlError, ListenError, ValueError, OSError)
     try:
         daemon = Daemon(config=config, clock=clock, reread=lambda: load(config_path))
         code = uvloop.run(daemon.run())

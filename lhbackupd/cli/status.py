@@ -39,16 +39,25 @@ def command(config_path: Path, as_json: bool) -> None:
 def _fetch(config: Config) -> bytes:
     if config.http.address is None:
         die(['http.listen is "off": this daemon cannot be asked'], USAGE)
+    try:
+        return fetch(config, timeout=_TIMEOUT)
+    except OSError as error:
+        die([f"{error}; is it running? see its log"], UNREACHABLE)
+
+
+def fetch(config: Config, *, timeout: float) -> bytes:
+    """The report as JSON, asked of the daemon's own port. Raises OSError where nobody answers."""
+    if config.http.address is None:
+        raise OSError('http.listen is "off"')
     host, port = config.http.address
     host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- compared, not bound
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}/status.json"
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:
+        with urllib.request.urlopen(url, timeout=timeout) as answer:
             body: bytes = answer.read()
             return body
     except (urllib.error.URLError, OSError) as error:
-        why = getattr(error, "reason", error)
-        die([f"the daemon does not answer at {url}: {why}; is it running? see its log"], UNREACHABLE)
+        raise OSError(f"the daemon does not answer at {url}: {getattr(error, 'reason', error)}") from error
 
 
 def _show(report: Report, console: Console) -> None:

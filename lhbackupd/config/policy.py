@@ -4,12 +4,12 @@ Defaults are those of the core's own values; `value` turns what was written into
 """
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from lhbackupd.config import values
-from lhbackupd.config.section import Amount, Flag, Globs, Label, Section, Size, Span
+from lhbackupd.config.section import Amount, Flag, Globs, Label, Section, Size, Span, Within
 from lhbackupd.core import model
 from lhbackupd.core.timetable import parse_cron, parse_zone
 
@@ -27,9 +27,23 @@ class MatchSection(Section):
 
 
 class KeepSection(Section):
-    """Retention by count."""
+    """Retention: a completed backup stays if any of these keeps it."""
 
-    last: Amount | None = Field(default=None, description="completed backups of this policy that stay")
+    last: Amount | None = Field(default=None, description="so many newest ones")
+    hourly: Amount | None = Field(default=None, description="the newest of so many hours that have one")
+    daily: Amount | None = Field(default=None, description="the same by days, in the policy's zone")
+    weekly: Amount | None = Field(default=None, description="by ISO weeks")
+    monthly: Amount | None = Field(default=None, description="by months")
+    yearly: Amount | None = Field(default=None, description="by years")
+    within: Within | None = Field(default=None, description="all younger than this, counted from the newest")
+    minimum: Amount | None = Field(default=None, description="so many stay whatever the rules say; default 1")
+
+    def value(self) -> model.Keep | None:
+        """The rules; None where there are none, and all stay."""
+        written = self.model_dump(exclude_none=True)
+        if not written.keys() - {"minimum"}:
+            return None
+        return model.Keep(**written)
 
 
 class PatienceSection(Section):
@@ -71,8 +85,11 @@ class Policy(Section):
         description='What to do with detached volumes: "follow-setting" (Longhorn\'s setting'
         ' allow-recurring-job-while-volume-detached), "always" or "never".',
     )
-    on_workload: Annotated[Literal["finish"], values.one_of("finish")] = Field(
-        default="finish", description='When a pod wants a volume that we hold: "finish" the run first; the pod waits.'
+    on_workload: Annotated[str, BeforeValidator(values.read_on_workload)] = Field(
+        default="finish-within 5m",
+        description='When a pod wants a volume that we hold: "finish" the run first, while the pod waits; "yield" at '
+        'once and back the volume up attached; or "finish-within 5m": finish if the pod need not wait longer than '
+        "that, else yield.",
     )
     min_new_bytes: Size = Field(
         default=_DEFAULT.min_new_bytes,
@@ -87,7 +104,7 @@ class Policy(Section):
     allow_v2: Flag = Field(default=_DEFAULT.allow_v2, description="Also attach volumes on the v2 data engine.")
     keep: KeepSection = Field(
         default_factory=KeepSection,
-        description="How many completed backups of this policy stay; without it all. The newest is never deleted.",
+        description="Which completed backups of this policy stay; without it all. The newest is never deleted.",
     )
     patience: PatienceSection = Field(
         default_factory=PatienceSection,
@@ -102,10 +119,10 @@ class Policy(Section):
             timezone=self.timezone,
             match=model.Match(**self.match.model_dump()),
             detached=self.detached,
-            on_workload=self.on_workload,
+            give_way_after=values.give_way_after(self.on_workload),
             min_new_bytes=self.min_new_bytes,
             skip_unchanged_attached=self.skip_unchanged_attached,
             allow_v2=self.allow_v2,
-            keep_last=self.keep.last,
+            keep=self.keep.value(),
             patience=self.patience.value(),
         )

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from lhbackupd.config import values
 from lhbackupd.config.policy import Policy
-from lhbackupd.config.section import Amount, FilePath, History, Label, Section, Span, conflict
+from lhbackupd.config.section import Amount, FilePath, History, Label, Lease, Section, Span, conflict
 from lhbackupd.core import model
 
 _LIMITS, _RETRY = model.Limits(), model.Retry()
@@ -62,6 +62,12 @@ class Longhorn(Section):
     poll: Span = Field(
         default=timedelta(seconds=15),
         description="Duration. How often settings, volumes, nodes and targets are read when nothing runs.",
+    )
+
+    lease: Lease = Field(
+        default=timedelta(minutes=15),
+        description="Duration. How long an attachment ticket of ours is good for without being renewed: after that it "
+        "is given back even if the journal that knows it is lost.",
     )
 
     @model_validator(mode="after")

@@ -15,6 +15,10 @@ Label = Annotated[str, BeforeValidator(values.read_label)]
 Globs = Annotated[tuple[str, ...], BeforeValidator(values.read_globs)]
 FilePath = Annotated[Path, BeforeValidator(values.read_file_path)]
 Amount = Annotated[int, values.whole_number(1, 10_000)]
+#: how long a ticket lives: long enough to be renewed in time, short enough to wait for
+Lease = Annotated[timedelta, values.duration("1m", "1d"), PlainSerializer(values.write_duration)]
+#: how far back retention reaches without thinning out
+Within = Annotated[timedelta, values.duration("1h", "3650d"), PlainSerializer(values.write_duration)]
 Span = Annotated[timedelta, values.duration("1s", "7d"), PlainSerializer(values.write_duration)]
 History = Annotated[timedelta, values.duration("1d", "3650d"), PlainSerializer(values.write_duration)]
 

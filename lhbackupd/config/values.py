@@ -56,6 +56,25 @@ def _seconds(value: object) -> timedelta | None:
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
+_WITHIN = "finish-within "
+
+
+def read_on_workload(value: object) -> str:
+    """`finish`, `yield`, or `finish-within` with a duration."""
+    within = _seconds(value.removeprefix(_WITHIN)) if isinstance(value, str) and value.startswith(_WITHIN) else None
+    if isinstance(value, str) and (value in {"finish", "yield"} or (within and within > timedelta(0))):
+        return value
+    raise ValueError('"finish", "yield", or "finish-within" with a duration, as in "finish-within 5m"')
+
+
+def give_way_after(text: str) -> float | None:
+    """How many seconds a workload waits at most, of what `read_on_workload` let pass; None for as long as it takes."""
+    if text == "finish":
+        return None
+    within = _seconds(text.removeprefix(_WITHIN))
+    return within.total_seconds() if within else 0.0
+
+
 def write_duration(span: timedelta) -> str:
     """The text of whole seconds: `1h30m`."""
     left, text = int(span.total_seconds()), ""

@@ -40,10 +40,12 @@ class _Load:
     volumes: dict[str, str] = field(default_factory=dict)
 
     def take(self, run: Run, slot: Slot) -> None:
+        self.volumes[run.volume] = run.id
+        if run.stuck:
+            return  # Longhorn does not take the volume back: others need not wait for that
         self.total += 1
         self.nodes[slot.node] += 1
         self.targets[slot.target] += 1
-        self.volumes[run.volume] = run.id
 
 
 def admit(

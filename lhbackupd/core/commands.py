@@ -6,10 +6,12 @@ command is carried out at most once per decision; its failure comes back as `See
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum, auto
 
 from .admission import Slot
 from .cluster import Backup, Chain, Fault, Setting, SnapshotReadiness, Target, Volume
+from .model import Run
 
 
 class View(Enum):
@@ -28,6 +30,8 @@ class Seen:
     volume: Volume | None = None
     #: why the look, or a part of it, failed
     fault: Fault | None = None
+    #: when it was begun: what it shows was so then or later, however long the answers took; None if that is not known
+    at: datetime | None = None
     #: what came of the command before
     answer: Fault | None = None
     chain: Chain | None = None
@@ -36,6 +40,8 @@ class Seen:
     setting: Setting = Setting.UNREAD
     #: the volume's backup target as last polled; None if it is not known
     target: Target | None = None
+    #: seconds that the run will still need, by experience; None where that cannot be said
+    remaining: float | None = None
     #: leave to start, once admission gave it
     slot: Slot | None = None
     #: the daemon is about to exit
@@ -73,7 +79,13 @@ class AskBackup:
 class Detach:
     """Withdraw our ticket, and nobody else's. Asking again changes nothing."""
 
+    #: "" where only the backup is to go
     ticket: str
+    #: an unfinished backup of ours that is to be deleted after it, "" for none
+    backup: str = ""
 
 
 Command = Attach | CreateSnapshot | AskBackup | Detach
+
+#: what a decision comes to: the run as it is now, and what to do
+Decision = tuple[Run, Command | None]

@@ -84,6 +84,24 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """Which completed backups of a policy stay: those that any rule keeps. Zero is no rule."""
+
+    #: the newest ones, by count
+    last: int = 0
+    #: of the last so many hours, days, … that have a backup, the newest one in each
+    hourly: int = 0
+    daily: int = 0
+    weekly: int = 0
+    monthly: int = 0
+    yearly: int = 0
+    #: all that are younger than this, counted back from the newest one
+    within: timedelta | None = None
+    #: so many stay whatever the rules say
+    minimum: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """One `[[policy]]` of the configuration."""
 
@@ -94,15 +112,17 @@ class Policy:
     timezone: str = "UTC"
     match: Match = field(default_factory=Match)
     detached: Detached = Detached.FOLLOW_SETTING
-    on_workload: str = "finish"
+    #: how many seconds a workload waits at most for a volume that we hold (`on_workload`): 0 for "yield", None for
+    #: "finish", which lets it wait until the run is done
+    give_way_after: float | None = 300.0
     #: new data up to this many bytes is not backed up, and said so
     min_new_bytes: int = 0
     #: also skip an attached volume whose head shows no new data, although its file system may hold dirty pages
     skip_unchanged_attached: bool = False
     #: whether volumes on the v2 data engine may be attached
     allow_v2: bool = False
-    #: completed backups of this policy and origin that stay; None keeps all
-    keep_last: int | None = None
+    #: which completed backups of this policy and origin stay; None keeps all
+    keep: Keep | None = None
     patience: Patience = field(default_factory=Patience)
 
 
@@ -123,6 +143,8 @@ class Origin:
     instance: str
     #: random, made with the journal: a label on all we make, and part of every ticket's id
     journal: str
+    #: how long a ticket is good for without being renewed
+    lease: timedelta = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,12 +176,19 @@ class Run:
     target: str = ""
     #: our ticket, "" for a volume that was attached before us
     ticket: str = ""
+    #: the ticket that `ticket` has taken the place of, until it is withdrawn
+    former: str = ""
+    #: the volume could not be given back within the policy's patience: others may have the slot, and we go on trying
+    stuck: bool = False
+    #: the backup that runs is to be deleted, so that the volume gets free
+    drop_backup: bool = False
     #: bytes that the newest backup of this policy does not hold, as inspected
     new_bytes: int | None = None
     #: the snapshot to back up; taken by us if `own_snapshot`
     snapshot: str = ""
     own_snapshot: bool = False
-    snapshot_created: datetime | None = None
+    #: up to when the snapshot holds what was written: when it was made, or when a look found nothing new above it
+    snapshot_holds: datetime | None = None
     #: backups of that snapshot that were there before we asked
     known_backups: tuple[str, ...] = ()
     #: when the backup was asked for; asking twice makes two

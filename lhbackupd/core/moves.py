@@ -1,4 +1,4 @@
-"""The small moves that the phases of a run share: enter, leave, wait with patience, note who waits for us.
+"""The small moves that the phases of a run share: enter, leave, wait with patience.
 
 Each takes a run and returns it changed, or None where there is nothing to change. Which phase makes which move is
 said in `machine` alone.
@@ -6,10 +6,11 @@ said in `machine` alone.
 
 from dataclasses import replace
 
-from .cluster import Setting, Ticket, Volume
+from .cluster import Fault, FaultKind, Setting, Ticket, Volume
 from .commands import Seen
 from .eligibility import needs_setting, refusal, suspension
-from .model import Now, Outcome, Patience, Phase, Policy, Run
+from .model import Now, Origin, Outcome, Patience, Phase, Policy, Run
+from .naming import TicketName
 
 
 def enter(run: Run, now: Now, phase: Phase, reason: str) -> Run:
@@ -18,9 +19,9 @@ def enter(run: Run, now: Now, phase: Phase, reason: str) -> Run:
 
 
 def leave(run: Run, now: Now, outcome: Outcome, reason: str, *, can_pass: bool = False) -> Run:
-    """`run` with its outcome: on its way out through DETACHING if it may hold a volume, else finished."""
+    """`run` with its outcome: on its way out through DETACHING if it has something to give back, else finished."""
     run = replace(run, outcome=outcome, can_pass=can_pass)
-    if run.ticket:
+    if run.ticket or run.drop_backup:
         return enter(run, now, Phase.DETACHING, reason)
     return finish(run, now, reason)
 
@@ -58,7 +59,7 @@ def holds(run: Run, volume: Volume) -> bool:
     Only then is anything made: Longhorn would attach a detached volume by itself for a snapshot or a backup, with the
     frontend enabled, which moves replicas of best-effort volumes (trace `locality-best-effort-backup-of-detached`).
     """
-    mine = volume.ticket(run.ticket) if run.ticket else None
+    mine = our_ticket(run, volume)
     return volume.attached and (not run.ticket or (mine is not None and mine.satisfied))
 
 
@@ -69,7 +70,7 @@ def lost(run: Run, seen: Seen, now: Now) -> Run | None:
     """
     if seen.volume is None:
         return None
-    mine = seen.volume.ticket(run.ticket) if run.ticket else None
+    mine = our_ticket(run, seen.volume)
     if run.ticket and mine is None:
         return leave(run, now, Outcome.FAILED, "somebody else removed our attachment ticket", can_pass=True)
     if mine is not None and not mine.satisfied:
@@ -94,6 +95,29 @@ def others_backup(run: Run, seen: Seen) -> str:
     names = [backup.name for backup in shown if backup.running]
     names += [backup.name for backup in seen.backups or () if backup.running and run.snapshot == backup.snapshot != ""]
     return names[0] if names else ""
+
+
+def asked_enough(run: Run, now: Now, limit: float) -> Run | None:
+    """`run` on its way out if asking has come to nothing for `limit` seconds.
+
+    By the wall clock, as each question starts the phase's patience anew; a step of it costs an attempt at worst.
+    """
+    since = run.entered.get(Phase.BACKING_UP.value, now.wall)
+    if run.asked_at is None or 0 <= (now.wall - since).total_seconds() <= limit:
+        return None
+    words = f"asked for {limit:.0f} s for a backup of snapshot {run.snapshot}, and none began"
+    return leave(run, now, Outcome.FAILED, words, can_pass=True)
+
+
+def left_behind(run: Run, volume: Volume, origin: Origin) -> Run | None:
+    """`run` as it waits because a ticket of ours from another run is still there; None where there is none.
+
+    A volume that such a ticket holds looks attached by others, and is detached under our hands once it is withdrawn.
+    """
+    named = (TicketName.parse(ticket.id) for ticket in volume.tickets)
+    if other := next((name for name in named if name and name.instance == origin.instance), None):
+        return replace(run, reason=f"waits until the volume has settled: the ticket of run {other.run} is still there")
+    return None
 
 
 def held_back(run: Run, seen: Seen, now: Now, policy: Policy, volume: Volume) -> Run | None:
@@ -132,34 +156,17 @@ def _unsettled(volume: Volume) -> str:
     return f"waits until the volume has settled: it is {volume.state or 'new'}" + (f", wanted by {who}" if who else "")
 
 
-def note_workload(run: Run, seen: Seen, now: Now) -> Run:
-    """`run` with the time that a workload has been waiting for the volume that we hold."""
-    volume = seen.volume
-    if volume is None and seen.fault is not None:
-        return run
-    asks = _waiting(run, volume) if volume else None
-    if volume is not None and asks is not None and run.waiting_since is None:
-        return replace(run, waiting_since=now.wall, waiter=_name(volume) or f"ticket {asks.id} on {asks.node}")
-    if asks is None and run.waiting_since is not None:
-        seconds = max(0.0, (now.wall - run.waiting_since).total_seconds())
-        return replace(run, waiting_since=None, waited=run.waited + seconds)
-    return run
-
-
-def _waiting(run: Run, volume: Volume) -> Ticket | None:
-    """The ticket of a workload that has to wait because we hold the volume."""
-    if not run.ticket or volume.ticket(run.ticket) is None:
-        return None
-    return next((ticket for ticket in volume.tickets if ticket.of_workload and not ticket.satisfied), None)
-
-
-def _name(volume: Volume) -> str:
-    pods = [pod.name for pod in volume.pods if pod.status == "Pending"] or [pod.name for pod in volume.pods]
-    if pods:
-        return "pod " + ", ".join(f"{volume.pvc_namespace}/{name}" for name in pods)
-    return f"a workload of PVC {volume.pvc_namespace}/{volume.pvc}" if volume.pvc else ""
-
-
 def patience_of(policy: Policy | None) -> Patience:
     """The policy's patience; the usual one for a policy that is gone."""
     return policy.patience if policy else Patience()
+
+
+def refused_by(answer: Fault | None) -> Fault | None:
+    """The answer to the last command, if Longhorn said no."""
+    return answer if answer is not None and answer.kind is not FaultKind.UNREACHABLE else None
+
+
+def our_ticket(run: Run, volume: Volume) -> Ticket | None:
+    """The ticket by which this run holds the volume, the satisfied one of two while it is renewed."""
+    mine = [ticket for ticket in volume.tickets if ticket.id and ticket.id in {run.ticket, run.former}]
+    return next((ticket for ticket in mine if ticket.satisfied), mine[0] if mine else None)

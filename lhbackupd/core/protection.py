@@ -56,3 +56,18 @@ def after(known: Protection | None, run: Run) -> Protection:
     if run.outcome is Outcome.FAILED:
         state = replace(state, failures=state.failures + 1)
     return state
+
+
+def not_after(word: Protection, now: datetime) -> Protection:
+    """`word` without times later than `now`, which a clock that was ahead has left: protection is not claimed ahead."""
+
+    def past(moment: datetime | None) -> datetime | None:
+        return min(moment, now) if moment else None
+
+    return replace(
+        word,
+        last_at=past(word.last_at),
+        last_success=past(word.last_success),
+        last_check=past(word.last_check),
+        protected_until=past(word.protected_until),
+    )

@@ -7,11 +7,12 @@ backup a full read. Newest is what was made last, not what has the youngest snap
 is there may be older than one that was backed up before.
 """
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
 
 from .cluster import Backup, Chain
-from .model import Origin
+from .model import Keep, Origin
 from .naming import LABEL_ORIGIN, LABEL_POLICY, made_by
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -32,19 +33,72 @@ def newest_completed(backups: Iterable[Backup]) -> Backup | None:
     return max((backup for backup in backups if backup.completed), key=_age, default=None)
 
 
-def expired(
-    backups: Iterable[Backup], *, volume: str, policy: str, origin: Origin, keep_last: int | None
-) -> tuple[Backup, ...]:
-    """Completed backups of a volume that its policy no longer keeps, oldest first; none where it keeps all.
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A completed backup of a policy, and every rule that keeps it; none, and it is to go."""
 
-    One of unknown age is not counted and never goes.
+    backup: Backup
+    kept_by: tuple[str, ...]
+
+
+def verdicts(
+    backups: Iterable[Backup], *, volume: str, policy: str, origin: Origin, keep: Keep | None, zone: tzinfo
+) -> tuple[Verdict, ...]:
+    """What `keep` says of each completed backup that a policy of ours made of a volume, newest first.
+
+    Periods are those of `zone` that have a backup, counted back from the policy's newest one by Longhorn's timestamps
+    and never from now: one bad clock must not delete history. The newest backup of the policy, and of the volume
+    whoever made it, stays; so does one of unknown age, which counts for nothing.
     """
-    if keep_last is None:
-        return ()
-    completed = sorted((b for b in backups if b.completed and b.volume == volume and _age(b)[0] != _LONG_AGO), key=_age)
+    completed = sorted((b for b in backups if b.completed and b.volume == volume), key=_age, reverse=True)
+    dated = [backup for backup in completed if _age(backup)[0] != _LONG_AGO]
     mine = [backup for backup in completed if made_by(backup.labels, policy=policy, origin=origin)]
-    over = mine[: max(0, len(mine) - max(1, keep_last))]
-    return tuple(backup for backup in over if backup is not completed[-1])
+    kept: dict[str, list[str]] = {backup.name: [] for backup in mine}
+    aged = [backup for backup in mine if backup in dated]
+    for rule, backup in _kept(aged, keep, zone):
+        kept[backup.name].append(rule)
+    for backup in mine:
+        if backup not in dated:
+            kept[backup.name].append("of unknown age")
+    if dated and dated[0].name in kept:
+        kept[dated[0].name].append("newest of the volume")
+    return tuple(Verdict(backup, tuple(kept[backup.name])) for backup in mine)
+
+
+def _kept(mine: list[Backup], keep: Keep | None, zone: tzinfo) -> Iterator[tuple[str, Backup]]:
+    """Rules with the backups that they keep; `mine` is newest first."""
+    if keep is None:
+        yield from (("all are kept", backup) for backup in mine)
+        return
+    yield from (("newest of the policy", backup) for backup in mine[:1])
+    yield from ((f"minimum {keep.minimum}", backup) for backup in mine[: keep.minimum])
+    yield from ((f"last {keep.last}", backup) for backup in mine[: keep.last])
+    if keep.within is not None and mine:
+        edge = _age(mine[0])[0] - keep.within
+        yield from (("within", backup) for backup in mine if _age(backup)[0] >= edge)
+    for name, count, form in _periods(keep):
+        newest: dict[str, Backup] = {}
+        for backup in mine:
+            newest.setdefault(_age(backup)[0].astimezone(zone).strftime(form), backup)
+        yield from ((f"{name} {period}", backup) for period, backup in list(newest.items())[:count])
+
+
+def _periods(keep: Keep) -> tuple[tuple[str, int, str], ...]:
+    return (
+        ("hourly", keep.hourly, "%Y-%m-%d %H:00%z"),
+        ("daily", keep.daily, "%Y-%m-%d"),
+        ("weekly", keep.weekly, "%G-W%V"),
+        ("monthly", keep.monthly, "%Y-%m"),
+        ("yearly", keep.yearly, "%Y"),
+    )
+
+
+def expired(
+    backups: Iterable[Backup], *, volume: str, policy: str, origin: Origin, keep: Keep | None, zone: tzinfo
+) -> tuple[Backup, ...]:
+    """Completed backups of a volume that its policy no longer keeps, oldest first."""
+    found = verdicts(backups, volume=volume, policy=policy, origin=origin, keep=keep, zone=zone)
+    return tuple(verdict.backup for verdict in reversed(found) if not verdict.kept_by)
 
 
 def stale_snapshots(chain: Chain, backups: Iterable[Backup], *, policy: str, origin: Origin) -> tuple[str, ...]:

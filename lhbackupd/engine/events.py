@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from lhbackupd.core.cluster import Backup, Fault
+from lhbackupd.core.leases import Lease
 from lhbackupd.core.model import Run
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.scheduler import Changes
+from lhbackupd.engine.wreck import Wreck
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,40 @@ class Pruned:
 
 
 @dataclass(frozen=True, slots=True)
+class PruningRests:
+    """Old backups are not deleted after `run`, because clocks disagree as `why` says."""
+
+    run: Run
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class GaveBack:
+    """A ticket of ours that no run holds was withdrawn, unless `fault` says that it was not."""
+
+    lease: Lease
+    fault: Fault | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStepped:
+    """The wall clock was set by `seconds` (negative: back); due times were worked out anew."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class JournalTrouble:
     """The journal could not be read or written (`text`), or can be again (`text` is empty)."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class JournalReplaced:
+    """The journal was damaged: it was put aside, and a new one made."""
+
+    wreck: Wreck
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +96,19 @@ class Defect:
     error: Exception
 
 
-Event = Moved | Polled | Missed | Rescheduled | Pruned | JournalTrouble | Defect
+Event = (
+    Moved
+    | Polled
+    | Missed
+    | Rescheduled
+    | Pruned
+    | PruningRests
+    | GaveBack
+    | ClockStepped
+    | JournalTrouble
+    | JournalReplaced
+    | Defect
+)
 Tell = Callable[[Event], None]
 
 

@@ -66,23 +66,22 @@ class Intake:
             wanted.update({(policy.name, volume.name): policy for policy in (*cover.policies, *held)})
         return wanted
 
-    async def fire(self, unfinished: Collection[Run]) -> tuple[Run, ...]:
-        """Write a run into the journal for every schedule that is due, and return those that are new.
+    async def fire(self, unfinished: Collection[Run], receive: Callable[[Run], None]) -> None:
+        """Write a run into the journal for every schedule that is due, and hand over those that are new.
 
-        A run whose policy still has one of the volume unfinished comes back finished, as skipped.
+        A run whose policy still has one of the volume unfinished comes finished, as skipped. Each is handed over before
+        its schedule moves on: should that fail, the next firing is known to the journal and would not come again.
         """
         busy = {(run.policy, run.volume): run.id for run in unfinished}
-        received: list[Run] = []
         while firings := await self._offload(self._scheduler.due, BATCH):
             runs = [self._unless_busy(firing.run, busy) for firing in firings]
             fresh = await self._offload(self._journal.enqueue, runs)
-            await self._offload(self._scheduler.advance, firings)
             for run, firing in zip(runs, firings, strict=True):
                 if run.id in fresh:
-                    received.append(run)
+                    receive(run)
                     if firing.missed:
                         self._tell(Missed(run, firing.missed))
-        return tuple(received)
+            await self._offload(self._scheduler.advance, firings)
 
     def _unless_busy(self, run: Run, busy: Mapping[Key, str]) -> Run:
         other = busy.get((run.policy, run.volume))

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from lhbackupd.clock import Clock
 from lhbackupd.core.cluster import Fault, Node, Setting, Target, Volume
-from lhbackupd.longhorn.client import Longhorn
+from lhbackupd.longhorn.api import Api
 from lhbackupd.longhorn.errors import LonghornError
 
 #: requests by name in one poll: for volumes that a list lacks, and for groups
@@ -42,14 +42,13 @@ class Picture:
 class Inventory:
     """Polls Longhorn, and holds the latest picture."""
 
-    def __init__(
-        self, *, longhorn: Longhorn, clock: Clock, period: float, told: Callable[[Picture, Picture], None]
-    ) -> None:
+    def __init__(self, *, longhorn: Api, clock: Clock, period: float, told: Callable[[Picture, Picture], None]) -> None:
         self._longhorn = longhorn
         self._clock = clock
         self._period = period
         self._told = told
         self._oldest_groups: list[str] = []
+        self._polling = asyncio.Lock()
         self.picture = Picture()
         #: whether some policy matches by group: only then groups are asked for, one request a volume
         self.wants_groups = False
@@ -61,7 +60,11 @@ class Inventory:
             await self._clock.wait(stop, self._period)
 
     async def poll(self) -> None:
-        """Look once; never raises for what Longhorn does."""
+        """Look once, after a look that is under way; never raises for what Longhorn does."""
+        async with self._polling:
+            await self._poll()
+
+    async def _poll(self) -> None:
         before, start = self.picture, self._clock.monotonic()
         picture = replace(before, fault=None)
         for part in (self._setting, self._volumes, self._nodes, self._targets, self._groups):

@@ -23,7 +23,7 @@ from lhbackupd.core.model import Phase, Run
 from lhbackupd.core.protection import Protection
 
 #: the schema's version; `_MIGRATIONS` leads here from every older one
-VERSION = 1
+VERSION = 2
 
 #: how long a write waits for another process's lock on the file, in seconds
 BUSY = 5.0
@@ -40,7 +40,7 @@ _runs = sa.Table(
     _metadata,
     sa.Column("id", sa.String(40), primary_key=True),
     sa.Column("policy", sa.String(63), nullable=False),
-    sa.Column("volume", sa.String(253), nullable=False, index=True),
+    sa.Column("volume", sa.String(253), nullable=False),
     sa.Column("due", sa.Float(53), nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("phase", sa.String(16), nullable=False, index=True),
@@ -48,6 +48,8 @@ _runs = sa.Table(
     sa.Column("document", sa.Text, nullable=False),
     sa.UniqueConstraint("policy", "volume", "due", "attempt"),
 )
+#: since version 2: the history of one volume among many, newest first
+_by_volume = sa.Index("lhbackupd_runs_by_volume", _runs.c.volume, _runs.c.finished)
 _protection = sa.Table(
     "lhbackupd_protection",
     _metadata,
@@ -55,8 +57,16 @@ _protection = sa.Table(
     sa.Column("volume", sa.String(253), primary_key=True),
     sa.Column("document", sa.Text, nullable=False),
 )
+
+
+def _index_history(connection: sa.Connection) -> None:
+    """From version 1 to 2: runs are looked up by volume and end, not by volume alone."""
+    connection.execute(sa.text("DROP INDEX IF EXISTS ix_lhbackupd_runs_volume"))
+    _by_volume.create(connection, checkfirst=True)
+
+
 #: what leads from each older version to the next one
-_MIGRATIONS: dict[int, Callable[[sa.Connection], None]] = {}
+_MIGRATIONS: dict[int, Callable[[sa.Connection], None]] = {1: _index_history}
 
 
 class JournalError(Exception):
@@ -103,12 +113,22 @@ class Journal:
                 self._migrate(connection, int(facts["version"]))
         self.origin = facts["origin"]
 
-    def _migrate(self, connection: sa.Connection, version: int) -> None:
+    def identify(self) -> None:
+        """Learn `origin` from a journal that is there, without changing anything; one that is too new is an error."""
+        with self._errors("read"), self.engine.begin() as connection:
+            facts = {row.name: row.value for row in connection.execute(sa.select(_facts))}
+        self._refuse_newer(int(facts["version"]))
+        self.origin = facts["origin"]
+
+    def _refuse_newer(self, version: int) -> None:
         if version > VERSION:
             raise JournalError(
                 f"journal {self.name} has schema version {version}, which a newer lhbackupd made; this one knows "
                 f"{VERSION}: install the newer one again, or give this one a journal of its own (state.url)"
             )
+
+    def _migrate(self, connection: sa.Connection, version: int) -> None:
+        self._refuse_newer(version)
         for step in range(version, VERSION):
             _MIGRATIONS[step](connection)
         if version < VERSION:
@@ -203,6 +223,15 @@ class Journal:
         old = _runs.c.finished.is_not(None) & (_runs.c.finished < before.timestamp())
         with self._errors("written"), self.engine.begin() as connection:
             return connection.execute(_runs.delete().where(old)).rowcount
+
+    def forget_after(self, now: datetime) -> int:
+        """Drop finished runs that were due after `now`, which only a clock that was ahead can have made.
+
+        Their due times are yet to come, and would be taken for done. Returns how many.
+        """
+        ahead = _runs.c.finished.is_not(None) & (_runs.c.due > now.timestamp())
+        with self._errors("written"), self.engine.begin() as connection:
+            return connection.execute(_runs.delete().where(ahead)).rowcount
 
     def close(self) -> None:
         self.engine.dispose()

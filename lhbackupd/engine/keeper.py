@@ -9,25 +9,26 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from lhbackupd.clock import Clock
 from lhbackupd.core import protection
 from lhbackupd.core.admission import Slot, admit
-from lhbackupd.core.cluster import Backup, Fault, FaultKind, Setting, Target
+from lhbackupd.core.cluster import Fault, FaultKind, Setting, Target
 from lhbackupd.core.commands import Seen
 from lhbackupd.core.machine import decide
-from lhbackupd.core.model import Limits, Now, Origin, Outcome, Phase, Policy, Retry, Run
+from lhbackupd.core.model import Limits, Now, Origin, Phase, Policy, Retry, Run
 from lhbackupd.core.protection import Protection
 from lhbackupd.core.retry import successor
-from lhbackupd.engine.events import Defect, JournalTrouble, Moved, Pruned, Tell
+from lhbackupd.engine.events import Defect, JournalTrouble, Moved, Tell
+from lhbackupd.engine.housekeeper import Caretaker, Housekeeper
 from lhbackupd.engine.intake import Intake, Offload
 from lhbackupd.engine.inventory import Inventory
 from lhbackupd.engine.journal import Journal, JournalError
-from lhbackupd.engine.runner import Hands, Runner
+from lhbackupd.engine.runner import Runner
 from lhbackupd.engine.scheduler import Key, Scheduler
+from lhbackupd.engine.timekeeper import Timekeeper
 
 #: longest time between two turns of the loop, in seconds: readiness and watchdog live on it
 TURN = 10.0
@@ -36,12 +37,6 @@ AGAIN = 2.0
 
 _NOT_LISTED = Fault(FaultKind.UNREACHABLE, "Longhorn has not listed the volume")
 _PROBE = Slot(node="", target="")
-
-
-class Caretaker(Hands, Protocol):
-    """Longhorn, as far as the keeper needs it."""
-
-    async def prune(self, run: Run, keep_last: int | None) -> tuple[tuple[Backup, ...], Fault | None]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +73,9 @@ class Keeper:
         self._gateway = gateway
         self._offload = offload
         self._tell = tell
+        self.housekeeper = Housekeeper(gateway=gateway, origin=origin, clock=clock, tell=tell)
         self._intake = Intake(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
+        self._timekeeper = Timekeeper(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
         self._stopping = asyncio.Event()
         self._woken = asyncio.Event()
         self._runner = Runner(
@@ -95,6 +92,12 @@ class Keeper:
         self.turned = clock.monotonic()
         #: why the journal failed last; "" while it works
         self.trouble = ""
+        #: set once the runs that the journal held are known, so that their tickets are not taken for nobody's
+        self.begun = asyncio.Event()
+        #: whether `leave` was called
+        self.left = False
+        #: set once `run` has ended: no run is driven any more, and no ticket of ours holds a volume
+        self.ended = asyncio.Event()
 
     def policy(self, name: str) -> Policy | None:
         """The policy in force under this name."""
@@ -117,6 +120,16 @@ class Keeper:
         self._stopping.set()
         self._woken.set()
 
+    def leave(self) -> None:
+        """The same for good, though the daemon goes on to answer: only another start lets runs in again."""
+        self.left = True
+        self.stop()
+
+    @property
+    def tickets(self) -> frozenset[str]:
+        """The ids of the tickets that live runs hold, or are about to ask for."""
+        return frozenset(ticket for run in self.active.values() for ticket in (run.ticket, run.former) if ticket)
+
     async def run(self) -> None:
         """Turn until `stop` was called and no ticket of ours holds a volume any more. Raises JournalError at start."""
         for run in await self._offload(self._journal.unfinished):
@@ -126,29 +139,47 @@ class Keeper:
         async with self._tasks:
             for run in [run for run in self.waiting.values() if run.phase is not Phase.QUEUED]:
                 self._start(run, None)
+            self.begun.set()
             while not self._stopping.is_set():
                 self._woken.clear()
                 self.turned = self._clock.monotonic()
                 await self._turn()
                 await self._clock.wait(self._woken, await self._until_next())
+        self.ended.set()
 
     async def _turn(self) -> None:
         try:
             if self.trouble:
                 await self._offload(self._journal.probe)
+            if await self._timekeeper.heed():
+                self._bring_back()
             picture = self._inventory.picture
             self._inventory.wants_groups = any(policy.match.group for policy in self.rules.policies.values())
             await self._intake.reschedule(picture, self.rules.policies)
             unfinished = (*self.waiting.values(), *self.active.values())
-            for run in await self._intake.fire(unfinished):
-                self._tell(Moved(None, run))
-                if not run.finished:
-                    self.waiting[run.id] = run
+            await self._intake.fire(unfinished, self._receive)
         except (JournalError, SQLAlchemyError) as error:
             self._note_trouble(str(error).splitlines()[0])
             return  # no new runs while nothing can be written down
         self._note_trouble("")
-        await self._let_in()
+        await self.housekeeper.sweep(picture, self.tickets)
+        if not self.housekeeper.blocked:
+            await self._let_in()
+
+    def _receive(self, run: Run) -> None:
+        """Take in a run that a schedule has asked for."""
+        self._tell(Moved(None, run))
+        if not run.finished:
+            self.waiting[run.id] = run
+
+    def _bring_back(self) -> None:
+        """Put right the times that a wall clock that was ahead has left in memory."""
+        now = self._clock.now()
+        latest = now + self.rules.retry.longest
+        for run in self.waiting.values():
+            if run.not_before is not None and run.not_before > latest:
+                self.waiting[run.id] = replace(run, not_before=latest)
+        self.protections = {key: protection.not_after(word, now) for key, word in self.protections.items()}
 
     async def _until_next(self) -> float:
         """Seconds until the loop has something to do, as far as is known."""
@@ -171,7 +202,12 @@ class Keeper:
         for run in list(self.waiting.values()):
             if run.not_before is not None and run.not_before > now.wall:
                 continue
-            after, _ = decide(run, await self._glance(run), now, self.policy(run.policy), self._origin)
+            try:
+                after, _ = decide(run, await self._glance(run), now, self.policy(run.policy), self._origin)
+            except Exception as error:  # noqa: BLE001 -- nor must it keep others from being let in
+                self._tell(Defect(run, error))
+                self.waiting[run.id] = replace(run, not_before=now.wall + timedelta(seconds=TURN))
+                continue
             if after.finished:
                 self._end(run, after)
             elif after.phase is Phase.QUEUED:
@@ -242,8 +278,7 @@ class Keeper:
             self.waiting[successor_run.id] = successor_run
             self._tell(Moved(None, successor_run))
         self._woken.set()
-        if run.outcome is Outcome.COMPLETED:
-            await self._tidy(run)
+        await self.housekeeper.tidy(run, self.policy(run.policy))
 
     async def _close(self, run: Run, word: Protection) -> tuple[Run, ...] | None:
         """Write down a run's end and the run that follows it, if any; None while the journal does not take it."""
@@ -256,27 +291,24 @@ class Keeper:
             return None
         return (follows,) if follows else ()
 
-    async def _tidy(self, run: Run) -> None:
-        policy = self.policy(run.policy)
-        if policy is None or policy.keep_last is None:
-            return
-        deleted, fault = await self._gateway.prune(run, policy.keep_last)
-        if deleted or fault:
-            self._tell(Pruned(run, deleted, fault))
-
     async def _write(self, before: Run, after: Run) -> bool:
         """Save a run's new state; whether the journal took it."""
-        self.active[after.id] = after
         try:
             await self._offload(self._journal.save, after)
         except JournalError as error:
             self._note_trouble(str(error))
             return False
+        self.active[after.id] = after
         self._tell(Moved(before, after))
         return True
 
     async def forget(self, before: datetime) -> None:
-        """Drop runs from the journal that finished before `before`; if that fails, the next time will do."""
+        """Drop runs from the journal that finished before `before`; if that fails, the next time will do.
+
+        None are dropped while our clock and Longhorn's disagree: one that is a year ahead would take all of them.
+        """
+        if self.housekeeper.doubt():
+            return
         try:
             await self._offload(self._journal.prune, before)
         except JournalError as error:

@@ -15,7 +15,7 @@ from lhbackupd.core.cluster import Fault, Setting, Target
 from lhbackupd.core.commands import Command, Seen
 from lhbackupd.core.machine import decide
 from lhbackupd.core.model import Now, Origin, Phase, Policy, Run
-from lhbackupd.core.pace import Experience, begins, pause
+from lhbackupd.core.pace import ATTENTIVE, LONGEST, PATIENT, Experience, begins, pause
 
 
 class Hands(Protocol):
@@ -61,13 +61,14 @@ class Runner:
         journal_down = False
         while True:
             seen = await self._look(run, slot, answer, journal_down=journal_down)
+            seen = replace(seen, remaining=self._experience.remaining(run, self._clock.monotonic() - since))
             now = Now(wall=self._clock.now(), idle=self._clock.monotonic() - began)
             after, command = decide(run, seen, now, self._surroundings.policy(run.policy), self._origin)
             answer, journal_down = await self._carry_out(run, after, command)
             if journal_down:
                 after = run
             if after.phase is not run.phase:
-                self._experience.learn(run.phase, self._clock.monotonic() - since)
+                self._experience.learn(run, self._clock.monotonic() - since)
             if begins(run, after):
                 since = self._clock.monotonic()
             if after.mark != run.mark:
@@ -79,10 +80,12 @@ class Runner:
                 await self._rest(run, self._clock.monotonic() - since)
 
     async def _look(self, run: Run, slot: Slot | None, answer: Fault | None, *, journal_down: bool) -> Seen:
+        at = self._clock.now()
         seen = await self._hands.look(run)
         target = seen.volume.backup_target if seen.volume else run.target
         return replace(
             seen,
+            at=at,
             answer=answer,
             slot=slot,
             setting=self._surroundings.setting(),
@@ -109,8 +112,15 @@ class Runner:
         ours = seen.volume is None or (run.ticket and seen.volume.ticket(run.ticket) is not None)
         return seen.stopping and run.phase is Phase.BACKING_UP and bool(run.backup) and not ours
 
+    def _longest(self, run: Run) -> float:
+        """How long we may look away: little where a workload must not wait, long where nothing but waiting is left."""
+        if run.stuck:
+            return PATIENT
+        policy = self._surroundings.policy(run.policy)
+        return ATTENTIVE if policy is not None and policy.give_way_after == 0 else LONGEST
+
     async def _rest(self, run: Run, elapsed: float) -> None:
-        seconds = pause(elapsed, self._experience.expected(run.phase))
+        seconds = pause(elapsed, self._experience.expected(run), longest=self._longest(run))
         if self._stopping.is_set():
             await self._clock.sleep(min(seconds, 0.5))
         else:

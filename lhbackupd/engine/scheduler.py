@@ -171,6 +171,21 @@ class Scheduler:
             jobs.append(firing.job)
         self._store.put(jobs)
 
+    def recompute(self) -> tuple[Key, ...]:
+        """Bring forward what is scheduled later than its trigger is next due from now on; returns whose times moved.
+
+        A clock that was ahead and has been set back leaves such times behind: by a year, and nothing runs for a year.
+        """
+        now = self._now()
+        late: list[Job] = []
+        for job in self._store.get_all_jobs():
+            due = job.trigger.get_next_fire_time(None, now)
+            if job.next_run_time > due:
+                job._modify(next_run_time=due)  # noqa: SLF001 -- APScheduler's own scheduler does the same
+                late.append(job)
+        self._store.put(late)
+        return tuple(tuple(job.args) for job in late)
+
     def next_wakeup(self) -> datetime | None:
         """When the next schedule is due; None without schedules."""
         found: Any = self._store.get_next_run_time()

@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar
 
 import httpx
 
-from lhbackupd.core.cluster import Backup, Chain, Node, Setting, SnapshotReadiness, Target, Volume
+from lhbackupd.core.cluster import Backup, Chain, Node, Setting, Snapshot, SnapshotReadiness, Target, Volume
 from lhbackupd.longhorn import wire
 from lhbackupd.longhorn.credentials import Credentials
 from lhbackupd.longhorn.errors import Missing, Refused, Unreachable, WrongShape, visible
@@ -34,8 +34,8 @@ OFFLOAD = 2**20
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 FAILURES = (httpx.RequestError, httpx.InvalidURL, TimeoutError, OSError)
 
+A = TypeVar("A")
 T = TypeVar("T")
-G = TypeVar("G")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class Exchange:
 class Offload(Protocol):
     """Runs a function off the loop; `asyncio.to_thread` is one."""
 
-    async def __call__(self, function: Callable[[G], T], given: G, /) -> T: ...
+    async def __call__(self, function: Callable[[A], T], argument: A, /) -> T: ...
 
 
 class Longhorn:
@@ -127,7 +127,7 @@ class Longhorn:
         """One volume; None once Longhorn says that it is not there [041]."""
         request = Request(method="GET", route="/v1/volumes/{name}", name=name, bodiless=True)
         try:
-            return await self._value(request, wire.decode_volume)
+            return await self.value(request, wire.decode_volume)
         except Missing:
             return None
 
@@ -150,24 +150,28 @@ class Longhorn:
 
     async def groups(self, volume: str) -> frozenset[str]:
         """The groups of recurring jobs that a volume is in."""
-        return await self._value(look(volume, "recurringJobList"), wire.decode_groups)
+        return await self.value(look(volume, "recurringJobList"), wire.decode_groups)
 
     async def snapshots(self, volume: str) -> Chain:
         """The snapshots and the head; Refused while the engine does not run [321]."""
-        return await self._value(look(volume, "snapshotList"), wire.decode_chain)
+        return await self.value(look(volume, "snapshotList"), wire.decode_chain)
 
     async def snapshot_ready(self, volume: str, name: str) -> SnapshotReadiness | None:
         """How far a snapshot that was asked for is; None if it is not there [210]."""
         try:
-            return await self._value(
+            return await self.value(
                 look(volume, "snapshotCRGet", name=name), lambda raw: wire.decode_readiness(raw, volume)
             )
         except Missing:
             return None
 
+    async def snapshot_records(self, volume: str) -> tuple[Snapshot, ...]:
+        """The snapshot CRs, of a detached volume too [322]; parents and sizes are not read."""
+        return await self.value(look(volume, "snapshotCRList"), wire.decode_snapshot_records)
+
     async def backups(self, volume: str) -> tuple[Backup, ...]:
         """All backups of a volume's name on its present target; Longhorn reads the name of the body alone [248]."""
-        return await self._value(look_at_backups(volume, "backupListByVolume", name=volume), wire.decode_backups)
+        return await self.value(look_at_backups(volume, "backupListByVolume", name=volume), wire.decode_backups)
 
     # What changes something
 
@@ -179,40 +183,41 @@ class Longhorn:
         """
         body = {"hostId": node, "disableFrontend": True, "attachedBy": attached_by}
         body |= {"attacherType": "longhorn-api", "attachmentID": own(ticket)}
-        await self._value(change(volume, "attach", body), wire.decode_acknowledgement)
+        await self.value(change(volume, "attach", body), wire.decode_acknowledgement)
 
     async def detach(self, volume: str, ticket: str) -> None:
         """Withdraw one ticket; Longhorn says yes to a ticket that is not there as well [300], so read back."""
-        await self._value(change(volume, "detach", {"attachmentID": own(ticket)}), wire.decode_acknowledgement)
+        await self.value(change(volume, "detach", {"attachmentID": own(ticket)}), wire.decode_acknowledgement)
 
     async def create_snapshot(self, volume: str, name: str, labels: Mapping[str, str]) -> None:
         """Ask for a snapshot; one of that name is success [214], since its name is ours. See `snapshot_ready`."""
         try:
             request = change(volume, "snapshotCRCreate", {"name": name, "labels": dict(labels)})
-            await self._value(request, wire.decode_acknowledgement)
+            await self.value(request, wire.decode_acknowledgement)
         except Refused as error:
             if "already exists" not in error.what:
                 raise
 
     async def delete_snapshot(self, volume: str, name: str) -> None:
         """Ask for a snapshot's end; one that is not there is success [292]."""
-        await self._value(change(volume, "snapshotCRDelete", {"name": name}), wire.decode_acknowledgement)
+        await self.value(change(volume, "snapshotCRDelete", {"name": name}), wire.decode_acknowledgement)
 
     async def backup(self, volume: str, snapshot: str, labels: Mapping[str, str], mode: str = "incremental") -> Volume:
         """Start a backup; asking twice makes two [264, 265]. The answer's `backups` has it, without its snapshot."""
         body = {"name": snapshot, "labels": dict(labels), "backupMode": mode}
-        return await self._value(change(volume, "snapshotBackup", body), wire.decode_volume)
+        return await self.value(change(volume, "snapshotBackup", body), wire.decode_volume)
 
     async def delete_backup(self, volume: str, name: str) -> None:
         """Ask for a backup's end, a running one's as well; one that is not there is success [283]."""
-        await self._value(change_backups(volume, "backupDelete", {"name": name}), wire.decode_acknowledgement)
+        await self.value(change_backups(volume, "backupDelete", {"name": name}), wire.decode_acknowledgement)
 
     # How
 
     async def _get(self, route: str, decode: Callable[[bytes], T]) -> T:
-        return await self._value(Request(method="GET", route=route, limit=LIST), decode)
+        return await self.value(Request(method="GET", route=route, limit=LIST), decode)
 
-    async def _value(self, request: Request, decode: Callable[[bytes], T]) -> T:
+    async def value(self, request: Request, decode: Callable[[bytes], T]) -> T:
+        """What `decode` makes of the answer to `request`; the methods above are all made of this."""
         if request.nameless:
             raise Missing(f"nothing can be called {request.name!r}", tried=request.tried)
         answer = await self._send(request)

@@ -5,24 +5,27 @@ read stays None in what was seen, with the fault beside it, so that it is never 
 command and returns its fault, or None.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import datetime
 from typing import assert_never
 
 from lhbackupd.core import naming
-from lhbackupd.core.cluster import Backup, Fault
+from lhbackupd.core.cluster import Backup, Fault, FaultKind
 from lhbackupd.core.commands import AskBackup, Attach, Command, CreateSnapshot, Detach, Seen, View
 from lhbackupd.core.machine import views
-from lhbackupd.core.model import Origin, Run
+from lhbackupd.core.model import Origin, Policy, Run
 from lhbackupd.core.retention import expired
+from lhbackupd.core.timetable import parse_zone
 
-from .client import Longhorn
+from .api import Api
 from .errors import LonghornError
 
 
 class Gateway:
     """Longhorn as runs see it."""
 
-    def __init__(self, *, longhorn: Longhorn, origin: Origin) -> None:
+    def __init__(self, *, longhorn: Api, origin: Origin) -> None:
         self._longhorn = longhorn
         self._origin = origin
 
@@ -32,6 +35,8 @@ class Gateway:
             volume = await self._longhorn.volume(run.volume)
         except LonghornError as error:
             return Seen(fault=error.fault)
+        if volume is None:
+            return await self._missing(run)
         seen = Seen(volume=volume)
         for view in sorted(views(run, volume), key=lambda view: view.value):
             try:
@@ -39,6 +44,20 @@ class Gateway:
             except LonghornError as error:
                 return replace(seen, fault=error.fault)
         return seen
+
+    async def _missing(self, run: Run) -> Seen:
+        """A volume that was not there by its name: believed once the list lacks it as well.
+
+        Longhorn's word for it is a 404 without a body [041], which a door whose backend restarts may say as well; a
+        run that believed that would leave its volume attached. No door answers a list of volumes.
+        """
+        try:
+            listed, broken = await self._longhorn.volumes()
+        except LonghornError as error:
+            return Seen(fault=error.fault)
+        if run.volume in {volume.name for volume in listed} | {entry.name for entry in broken}:
+            return Seen(fault=Fault(FaultKind.UNREACHABLE, f"volume {run.volume} is listed, and not found by its name"))
+        return Seen()
 
     async def _view(self, run: Run, seen: Seen, view: View) -> Seen:
         match view:
@@ -68,7 +87,10 @@ class Gateway:
                 case AskBackup():
                     await self._longhorn.backup(run.volume, command.snapshot, command.labels)
                 case Detach():
-                    await self._longhorn.detach(run.volume, command.ticket)
+                    if command.ticket:
+                        await self._longhorn.detach(run.volume, command.ticket)
+                    if command.backup:
+                        await self._longhorn.delete_backup(run.volume, command.backup)
                 case _:
                     assert_never(command)
         except LonghornError as error:
@@ -82,14 +104,49 @@ class Gateway:
             except LonghornError:
                 return  # the next run's snapshot asks again; failing to tidy never fails a run
 
-    async def prune(self, run: Run, keep_last: int | None) -> tuple[tuple[Backup, ...], Fault | None]:
+    @property
+    def server_date(self) -> datetime | None:
+        """Longhorn's time, as of its last answer."""
+        return self._longhorn.server_date
+
+    async def withdraw(self, volume: str, ticket: str) -> Fault | None:
+        """Withdraw a ticket of lhbackupd; the fault, or None where Longhorn accepted it."""
+        try:
+            await self._longhorn.detach(volume, ticket)
+        except LonghornError as error:
+            return error.fault
+        return None
+
+    async def prune(self, run: Run, policy: Policy) -> tuple[tuple[Backup, ...], Fault | None]:
         """Delete the volume's backups that the run's policy no longer keeps; those deleted, and what went wrong."""
+        return await self._delete(
+            run,
+            lambda backups: expired(
+                backups,
+                volume=run.volume,
+                policy=policy.name,
+                origin=self._origin,
+                keep=policy.keep,
+                zone=parse_zone(policy.timezone),
+            ),
+        )
+
+    async def drop_failed(self, run: Run) -> tuple[tuple[Backup, ...], Fault | None]:
+        """Delete the backup that `run` asked for, if it ended without success; the one deleted, and what went wrong.
+
+        Unknown is an end as well, which Longhorn never looks at again (longhorn-manager, backup controller).
+        """
+        failed = {"Error", "Unknown"}
+        return await self._delete(
+            run, lambda backups: (b for b in backups if b.name == run.backup and b.state in failed)
+        )
+
+    async def _delete(
+        self, run: Run, chosen: Callable[[tuple[Backup, ...]], Iterable[Backup]]
+    ) -> tuple[tuple[Backup, ...], Fault | None]:
         deleted: list[Backup] = []
         try:
-            backups = await self._longhorn.backups(run.volume)
-            for backup in expired(
-                backups, volume=run.volume, policy=run.policy, origin=self._origin, keep_last=keep_last
-            ):
+            for backup in chosen(await self._longhorn.backups(run.volume)):
                 await self._longhorn.delete_backup(run.volume, backup.name)
                 deleted.append(backup)
         except LonghornError as error:

@@ -144,7 +144,8 @@ class Node(Shape):
 
 
 class Target(Shape):
-    name: Name
+    #: its name, which is a field of its own only from 1.8 on
+    id: Name
     available: bool
     message: str = ""
 
@@ -168,6 +169,13 @@ class SnapshotCR(Shape):
     volume: str = ""
     creation_time: str = ""
     error: str = ""
+
+
+class SnapshotRecord(Shape):
+    name: Name
+    creation_time: str = ""
+    mark_removed: bool = False
+    labels: dict[str, str] | None = None
 
 
 class Backup(Shape):
@@ -206,3 +214,4 @@ class EngineImage(Shape):
 class Schema(Shape):
     id: Name
     resource_fields: dict[str, Raw] | None = None
+    resource_actions: dict[str, Raw] | None = None

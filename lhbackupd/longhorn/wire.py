@@ -61,29 +61,29 @@ class BackupVolume:
     target: str
 
 
-def _read(raw: bytes | msgspec.Raw, shape: type[S]) -> S:
+def read(raw: bytes | msgspec.Raw, shape: type[S]) -> S:
     try:
         return msgspec.json.decode(raw, type=shape)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise WrongShape(f"not a {shape.__name__} as Longhorn writes it: {visible(str(error))}") from error
 
 
-def _elements(raw: bytes, shape: type[S], convert: Callable[[S], T]) -> tuple[T, ...]:
-    return tuple(convert(_read(element, shape)) for element in _read(raw, shapes.Collection).data or ())
+def elements(raw: bytes, shape: type[S], convert: Callable[[S], T]) -> tuple[T, ...]:
+    return tuple(convert(read(element, shape)) for element in read(raw, shapes.Collection).data or ())
 
 
 def decode_volume(raw: bytes) -> cluster.Volume:
     """One volume [044, 103, 230]; what attach and detach answer lacks engines and replicas [100, 340]."""
-    return volume.convert(_read(raw, shapes.Volume))
+    return volume.convert(read(raw, shapes.Volume))
 
 
 def decode_volumes(raw: bytes) -> tuple[tuple[cluster.Volume, ...], tuple[Broken, ...]]:
     """The list of volumes [052], and those elements of it that could not be read."""
     good: list[cluster.Volume] = []
     broken: list[Broken] = []
-    for element in _read(raw, shapes.Collection).data or ():
+    for element in read(raw, shapes.Collection).data or ():
         try:
-            good.append(volume.convert(_read(element, shapes.Volume)))
+            good.append(volume.convert(read(element, shapes.Volume)))
         except WrongShape as error:
             broken.append(Broken(name=_name(element), reason=error.what))
     return tuple(good), tuple(broken)
@@ -91,14 +91,14 @@ def decode_volumes(raw: bytes) -> tuple[tuple[cluster.Volume, ...], tuple[Broken
 
 def _name(element: msgspec.Raw) -> str:
     try:
-        return visible(_read(element, shapes.Named).name)
+        return visible(read(element, shapes.Named).name)
     except WrongShape:
         return ""
 
 
 def decode_nodes(raw: bytes) -> tuple[cluster.Node, ...]:
     """The list of nodes [030, 560]; a node that does not say that it is ready is not."""
-    return _elements(raw, shapes.Node, _node)
+    return elements(raw, shapes.Node, _node)
 
 
 def _node(node: shapes.Node) -> cluster.Node:
@@ -116,16 +116,16 @@ def _node(node: shapes.Node) -> cluster.Node:
 
 def decode_targets(raw: bytes) -> tuple[cluster.Target, ...]:
     """The list of backup targets [035, 270]."""
-    return _elements(raw, shapes.Target, _target)
+    return elements(raw, shapes.Target, _target)
 
 
 def _target(target: shapes.Target) -> cluster.Target:
-    return cluster.Target(name=target.name, available=target.available, message=visible(target.message))
+    return cluster.Target(name=target.id, available=target.available, message=visible(target.message))
 
 
 def decode_setting(raw: bytes) -> cluster.Setting:
     """The setting `allow-recurring-job-while-volume-detached` [011, 012]."""
-    value = _read(raw, shapes.Setting).value
+    value = read(raw, shapes.Setting).value
     if value in TRUE:
         return cluster.Setting.ALLOWED
     if value in FALSE:
@@ -135,7 +135,7 @@ def decode_setting(raw: bytes) -> cluster.Setting:
 
 def decode_chain(raw: bytes) -> cluster.Chain:
     """The engine's snapshots with the volume head [200, 220, 294]."""
-    listed = _elements(raw, shapes.Snapshot, _snapshot)
+    listed = elements(raw, shapes.Snapshot, _snapshot)
     chain = {snapshot.name: snapshot for snapshot in listed}
     if len(chain) != len(listed):
         raise WrongShape("two snapshots of one name")
@@ -158,7 +158,7 @@ def decode_readiness(raw: bytes, of: str) -> cluster.SnapshotReadiness:
 
     Snapshot CRs are named once per cluster and Longhorn finds them by name alone: another volume's is an error here.
     """
-    snapshot = _read(raw, shapes.SnapshotCR)
+    snapshot = read(raw, shapes.SnapshotCR)
     error = visible(snapshot.error)
     if snapshot.volume != of:
         error = f"the snapshot of this name is volume {visible(snapshot.volume)}'s"
@@ -167,9 +167,25 @@ def decode_readiness(raw: bytes, of: str) -> cluster.SnapshotReadiness:
     )
 
 
+def decode_snapshot_records(raw: bytes) -> tuple[cluster.Snapshot, ...]:
+    """The snapshot CRs of a volume [205, 831], which Longhorn lists of a detached one as well [322]."""
+    return elements(raw, shapes.SnapshotRecord, _snapshot_record)
+
+
+def _snapshot_record(record: shapes.SnapshotRecord) -> cluster.Snapshot:
+    return cluster.Snapshot(
+        name=record.name,
+        parent="",
+        size=0,
+        created=moment(record.creation_time),
+        removed=record.mark_removed,
+        labels=record.labels or {},
+    )
+
+
 def decode_backups(raw: bytes) -> tuple[cluster.Backup, ...]:
     """Backups [247, 281]; one that runs or has failed lacks labels, sizes and `created`."""
-    return _elements(raw, shapes.Backup, _backup)
+    return elements(raw, shapes.Backup, _backup)
 
 
 def _backup(backup: shapes.Backup) -> cluster.Backup:
@@ -191,7 +207,7 @@ def _backup(backup: shapes.Backup) -> cluster.Backup:
 
 def decode_backup_volumes(raw: bytes) -> tuple[BackupVolume, ...]:
     """The backup volumes of all targets [240]; match them by volume *and* target."""
-    return _elements(raw, shapes.BackupVolume, _backup_volume)
+    return elements(raw, shapes.BackupVolume, _backup_volume)
 
 
 def _backup_volume(found: shapes.BackupVolume) -> BackupVolume:
@@ -202,13 +218,13 @@ def _backup_volume(found: shapes.BackupVolume) -> BackupVolume:
 
 def decode_groups(raw: bytes) -> frozenset[str]:
     """The groups of recurring jobs that a volume is in [420, 423]; one that names no job at all is in `default`."""
-    jobs = _elements(raw, shapes.VolumeRecurringJob, lambda job: job)
+    jobs = elements(raw, shapes.VolumeRecurringJob, lambda job: job)
     return frozenset(job.name for job in jobs if job.is_group) if jobs else frozenset({DEFAULT_GROUP})
 
 
 def decode_engine_images(raw: bytes) -> Mapping[str, frozenset[str]]:
     """Engine images by their name in `Volume.image`, with the nodes on which each can be used [033]."""
-    return dict(_elements(raw, shapes.EngineImage, _engine_image))
+    return dict(elements(raw, shapes.EngineImage, _engine_image))
 
 
 def _engine_image(image: shapes.EngineImage) -> tuple[str, frozenset[str]]:
@@ -219,19 +235,19 @@ def _engine_image(image: shapes.EngineImage) -> tuple[str, frozenset[str]]:
 
 def decode_generation(raw: bytes) -> Generation:
     """The schema of `attachInput` [005]."""
-    schema = _read(raw, shapes.Schema)
+    schema = read(raw, shapes.Schema)
     return Generation.TICKETS if "attachmentID" in (schema.resource_fields or {}) else Generation.SINGLE
 
 
 def decode_acknowledgement(raw: bytes) -> None:
     """An answer of which only that Longhorn gave it is of interest [280, 289]; a proxy's page is no such answer."""
-    if (kind := _read(raw, shapes.Acknowledgement).type) == "error":
+    if (kind := read(raw, shapes.Acknowledgement).type) == "error":
         raise WrongShape(f"success and an answer of type {visible(kind)}")
 
 
 def decode_refusal(raw: bytes) -> str | None:
     """Longhorn's words in an error body [019, 054], whole and as they came; None if it is not Longhorn's."""
     try:
-        return _read(raw, shapes.ErrorBody).message
+        return read(raw, shapes.ErrorBody).message
     except WrongShape:
         return None

@@ -1,7 +1,7 @@
 """What will happen, in order of time: the heart of the discrete-event simulation.
 
-Nothing runs by itself. `run(until)` performs everything that fell due, each at its own moment and in the order of being
-planned where moments are equal, so results do not depend on when somebody happened to look.
+Nothing runs by itself. `run(until)` performs everything that fell due, each at its own moment and in the
+order of being planned where moments are equal, so results do not depend on when somebody happened to look.
 """
 
 import heapq

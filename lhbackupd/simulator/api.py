@@ -1,16 +1,18 @@
 """Which handler answers which request of `/v1`.
 
-Routing is Longhorn's: a path that exists with another method is 405 with an empty body, an unknown path or action is
-404 in plain text, a slash too many is redirected, queries other than `action` are ignored.
+Routing is Longhorn's: a path that exists with another method is 405 with an empty body, an unknown path or
+action is 404 in plain text, a slash too many is redirected, queries other than `action` are ignored.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from lhbackupd.simulator import api_backups as b
 from lhbackupd.simulator import api_cluster as c
 from lhbackupd.simulator import api_jobs as j
 from lhbackupd.simulator import api_snapshots as s
 from lhbackupd.simulator import api_volumes as v
+from lhbackupd.simulator import generation
 from lhbackupd.simulator.call import NOT_FOUND, Answer, Call, error
 from lhbackupd.simulator.refusal import Refusal, unsupported
 
@@ -126,16 +128,15 @@ ACTIONS: dict[tuple[str, str], Handler] = {
     **{
         ("/v1/volumes/*", action): _cannot(f"do the action {action}")
         for action in (
-            "activate", "cancelExpansion", "engineUpgrade", "offlineReplicaRebuilding", "pvCreate", "pvcCreate",
+            "activate", "cancelExpansion", "engineUpgrade", "offlineReplicaRebuilding", "pvCreate",
+            "pvcCreate",
             "replicaRemove", "trimFilesystem", "updateRebuildConcurrentSyncLimit",
             "updateReplicaRebuildingBandwidthLimit", "updateUblkNumberOfQueue", "updateUblkQueueDepth",
         )
     },
     **{("/v1/volumes/*", action): v.simple_update(*how) for action, how in UPDATES.items()},
 }  # fmt: skip
-PATTERNS = frozenset(
-    {pattern for _, pattern in ROUTES} | {pattern for pattern, _ in ACTIONS} | {"/v1/volumes"}
-)
+PATTERNS = frozenset({pattern for _, pattern in ROUTES} | {pattern for pattern, _ in ACTIONS} | {"/v1/volumes"})
 NAME_AT = 2  #: segments before a name
 
 
@@ -159,9 +160,10 @@ def dispatch(call: Call) -> Answer:
         if pattern not in PATTERNS or (call.method == "POST" and pattern.endswith("*")):
             return NOT_FOUND
         return Answer(405, None, None)
-    if handler is v.create and call.action:
+    if (handler is v.create and call.action) or generation.unknown(call.world.generation, pattern, call.action):
         return NOT_FOUND
     try:
-        return handler(call)
+        answer = handler(call)
+        return replace(answer, body=generation.aged(call.world.generation, answer.body))
     except Refusal as refusal:
         return error(call.url, refusal.status, refusal.message)

@@ -1,6 +1,6 @@
 """Backup targets, backup volumes and backups."""
 
-from lhbackupd.simulator import backups, targets, wire
+from lhbackupd.simulator import backups, generation, targets, wire
 from lhbackupd.simulator.call import Answer, Call
 from lhbackupd.simulator.gojson import Struct
 from lhbackupd.simulator.refusal import Refusal, missing
@@ -73,22 +73,27 @@ def volume_get(call: Call) -> Answer:
 
 def backup_list(call: Call) -> Answer:
     """Backups of the backup volume in the path."""
-    bv = targets.backup_volumes(call.world).get(call.name)
-    found = sorted(bv.backups, key=lambda b: b.name) if bv else []
+    if call.world.generation < targets.SEVERAL_TARGETS:
+        every = [backup for backup in call.world.backups().values() if backup.volume == call.name]
+        found = generation.listed(call.world, every)
+    else:
+        bv = targets.backup_volumes(call.world).get(call.name)
+        found = bv.backups if bv else []
+    found = sorted(found, key=lambda b: b.name)
     return Answer(body=wire.collection(call.url, "backup", [wire.backup(call.base, b) for b in found]))
 
 
 def backup_list_by_volume(call: Call) -> Answer:
     """Backups of the volume named in the body; the path is ignored."""
     name = call.read(BY_VOLUME)["name"]
-    found = sorted((b for b in call.world.backups().values() if b.volume == name), key=lambda b: b.name)
+    found = call.world.backups_of(name)
     return Answer(body=wire.collection(call.url, "backup", [wire.backup(call.base, b) for b in found]))
 
 
 def backup_get(call: Call) -> Answer:
     """One backup."""
     name = call.read(BY_NAME)["name"]
-    backup = call.world.backups().get(name)
+    backup = call.world.backup(name)
     if backup is None:
         doing = f"failed to get backup '{name}' of volume '{call.name}': "
         raise missing("backup", name, doing)

@@ -1,4 +1,4 @@
-"""The rest of the cluster: root, schemas, settings, nodes, engine images, instance managers, attachments, events."""
+"""The rest: root, schemas, settings, nodes, engine images, instance managers, attachments, events."""
 
 from typing import Any
 
@@ -11,9 +11,7 @@ from lhbackupd.simulator.refusal import Refusal, missing
 from lhbackupd.simulator.world import World, rfc3339
 
 SETTING = Struct("Setting", {"name": "string", "value": "string"})
-NODE = Struct(
-    "Node", {"name": "string", "allowScheduling": "bool", "evictionRequested": "bool", "tags": "[]string"}
-)
+NODE = Struct("Node", {"name": "string", "allowScheduling": "bool", "evictionRequested": "bool", "tags": "[]string"})
 
 
 def versions(call: Call) -> Answer:
@@ -128,12 +126,15 @@ def engine_image_data(world: World, base: str) -> list[Any]:
     return [
         {
             **wire.resource(base, "engineImage", "engineimages", name),
-            "buildDate": "2026-08-21T00:00:00Z", "cliAPIMinVersion": 8, "cliAPIVersion": 12, "conditions": [condition],
-            "controllerAPIMinVersion": 4, "controllerAPIVersion": 6, "dataFormatMinVersion": 1, "dataFormatVersion": 1,
+            "buildDate": "2026-08-21T00:00:00Z", "cliAPIMinVersion": 8, "cliAPIVersion": 12,
+            "conditions": [condition],
+            "controllerAPIMinVersion": 4, "controllerAPIVersion": 6, "dataFormatMinVersion": 1,
+            "dataFormatVersion": 1,
             "default": True, "gitCommit": "5939910c", "image": image, "incompatible": False, "name": name,
             "noRefSince": "" if used else rfc3339(world.started),
             "nodeDeploymentMap": {node.name: node.ready for node in world.nodes.values() if not node.gone},
-            "ownerID": next(iter(world.nodes)), "refCount": used, "state": "deployed", "version": "v1.13.0-dev",
+            "ownerID": next(iter(world.nodes)), "refCount": used, "state": "deployed",
+            "version": "v1.13.0-dev",
         }
     ]  # fmt: skip
 

@@ -2,24 +2,26 @@
 
 import re
 
-from lhbackupd.simulator import cron, provision, recurring, wire
+from lhbackupd.simulator import cron, generation, provision, recurring, wire
 from lhbackupd.simulator.api_volumes import find
 from lhbackupd.simulator.call import EMPTY, Answer, Call
 from lhbackupd.simulator.gojson import Struct
 from lhbackupd.simulator.model import RecurringJob
-from lhbackupd.simulator.refusal import Refusal, missing
+from lhbackupd.simulator.refusal import Refusal, missing, unsupported
 
 JOB = Struct(
     "RecurringJob",
     {
         "name": "string", "task": "string", "cron": "string", "retain": "int", "concurrency": "int",
-        "groups": "[]string", "labels": "map[string]string", "parameters": "map[string]string", "retainAge": "string",
+        "groups": "[]string", "labels": "map[string]string", "parameters": "map[string]string",
+        "retainAge": "string",
         "retentionPolicy": "string",
     },
 )  # fmt: skip
 MEMBER = Struct("VolumeRecurringJobInput", {"name": "string", "isGroup": "bool"})
 TASKS = (
-    "snapshot", "snapshot-force-create", "snapshot-cleanup", "snapshot-delete", "backup", "backup-force-create",
+    "snapshot", "snapshot-force-create", "snapshot-cleanup", "snapshot-delete", "backup",
+    "backup-force-create",
     "filesystem-trim", "system-backup",
 )  # fmt: skip
 DENIED = 'admission webhook "validator.longhorn.io" denied the request: '
@@ -36,12 +38,13 @@ def read_job(call: Call, doing: str) -> RecurringJob:
         if body["task"] not in TASKS:
             listed = ", ".join(f'"{task}"' for task in TASKS)
             words = f'spec.task: Unsupported value: "{body["task"]}": supported values: {listed}'
-            raise Refusal(f'RecurringJob.longhorn.io "{name}" is invalid: {words}')
+            raise Refusal(f'RecurringJob.longhorn.io "{name}" is invalid: {words}')  # noqa: TRY301 -- told here, worded below
         _check(call, body)
     except Refusal as refusal:
         raise Refusal(f"{doing} {name}: {refusal.message}", refusal.status) from None
     return RecurringJob(
-        name, body["task"], body["cron"], max(1, body["retain"]), max(1, body["concurrency"]), body["groups"] or [],
+        name, body["task"], body["cron"], max(1, body["retain"]), max(1, body["concurrency"]),
+        body["groups"] or [],
         body["labels"] or {}, body["parameters"] or {}, body["retainAge"] or "0s",
         body["retentionPolicy"] or "count-based",
     )  # fmt: skip
@@ -79,6 +82,8 @@ def job_get(call: Call) -> Answer:
 
 def job_create(call: Call) -> Answer:
     """POST to the collection."""
+    if generation.single(call.world):
+        raise unsupported("run the jobs of a release before 1.5")
     job = read_job(call, "failed to create recurring job")
     if job.name in call.world.jobs:
         raise Refusal(

@@ -1,12 +1,12 @@
 """Snapshots and the start of backups, on a volume.
 
-`snapshotCreate` and its kin talk to the running engine and are answered by the volume's owner; the ones with `CR` only
-write resources, on any manager and for any volume.
+`snapshotCreate` and its kin talk to the running engine and are answered by the volume's owner; the ones with
+`CR` only write resources, on any manager and for any volume.
 """
 
 import re
 
-from lhbackupd.simulator import backups, provision, snapshots, wire
+from lhbackupd.simulator import backups, generation, provision, snapshots, wire
 from lhbackupd.simulator.api_volumes import find
 from lhbackupd.simulator.call import Answer, Call
 from lhbackupd.simulator.chain import HEAD
@@ -20,7 +20,8 @@ INPUT = Struct("SnapshotInput", {"name": "string", "labels": "map[string]string"
 CR_INPUT = Struct("SnapshotCRInput", {"name": "string", "labels": "map[string]string"})
 LABEL = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
 LABEL_WORDS = (
-    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
+    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+    "alphanumeric "
     "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
     "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 )
@@ -47,7 +48,8 @@ def running(call: Call, doing: str) -> Volume:
     if not volume.engine_running or volume.state != "attached":
         node = volume.owner
         raise Refusal(
-            f"failed to {doing} snapshot: cannot get client for volume {call.name} on node {node}: engine is not running"
+            f"failed to {doing} snapshot: cannot get client for volume {call.name} on node {node}: "
+            f"engine is not running"
         )
     return volume
 
@@ -68,15 +70,18 @@ def create(call: Call) -> Answer:
     except Refusal as refusal:
         raise at_engine(call, volume, refusal.message) from None
     if len(volume.chain.layers) >= int(volume.spec["snapshotMaxCount"]):
-        words = f"snapshot count usage {len(volume.chain.layers)} of volume reaches its limit {volume.spec['snapshotMaxCount']}"
+        words = (
+            f"snapshot count usage {len(volume.chain.layers)} of volume reaches its limit "
+            f"{volume.spec['snapshotMaxCount']}"
+        )
         raise at_engine(call, volume, f"rpc error: code = Unknown desc = {words}")
     name = body["name"] or uuid(call.world.rng)
     if name in volume.chain.layers or name == HEAD:
         words = f"snapshot volume-snap-{name}.img is already existing"
-        raise at_engine(
-            call, volume, f"rpc error: code = Unknown desc = failed to create snapshot {name}: {words}"
-        )
+        raise at_engine(call, volume, f"rpc error: code = Unknown desc = failed to create snapshot {name}: {words}")
     layer = snapshots.take(call.world, volume, name, labels, by="api")
+    if generation.single(call.world):
+        snapshots.poll(call.world, volume)  # there a backup needs the engine's snapshot alone
     return Answer(body=wire.snapshot(call.link_base or call.base, volume.chain, layer))
 
 
@@ -176,10 +181,10 @@ def cr_create(call: Call) -> Answer:
         provision.check_name("Snapshot", name)
         labels = check_labels(body["labels"])
         if name in call.world.snapshot_names:
-            raise Refusal(f'snapshots.longhorn.io "{name}" already exists')
+            raise Refusal(f'snapshots.longhorn.io "{name}" already exists')  # noqa: TRY301 -- told here, worded below
         if len(volume.snapshot_crs) >= int(volume.spec["snapshotMaxCount"]):
             words = f"cannot create snapshot: snapshot count usage reaches the limit {volume.spec['snapshotMaxCount']}"
-            raise Refusal(f'admission webhook "validator.longhorn.io" denied the request: {words}')
+            raise Refusal(f'admission webhook "validator.longhorn.io" denied the request: {words}')  # noqa: TRY301 -- told here, worded below
     except Refusal as refusal:
         raise Refusal(f"{doing}{refusal.message}", refusal.status) from None
     cr = snapshots.create(call.world, volume, name, labels)

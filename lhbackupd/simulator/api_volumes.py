@@ -1,22 +1,26 @@
 """Volumes: list, get, create, delete, attach and detach."""
 
 from collections.abc import Callable
+from typing import Any
 
-from lhbackupd.simulator import attachment, provision, restore, wire
+from lhbackupd.simulator import attachment, generation, provision, restore, singleattach, wire
 from lhbackupd.simulator.call import EMPTY, Answer, Call
 from lhbackupd.simulator.gojson import Struct, kind_of, parse, read
 from lhbackupd.simulator.model import Ticket, Volume
-from lhbackupd.simulator.refusal import Refusal, missing
+from lhbackupd.simulator.refusal import Refusal, missing, unsupported
 from lhbackupd.simulator.volumewire import volume_wire
 from lhbackupd.simulator.world import World
 
 VOLUME_BODY = Struct(
     "Volume",
     {
-        "name": "string", "size": "string", "numberOfReplicas": "int", "dataLocality": "string", "frontend": "string",
+        "name": "string", "size": "string", "numberOfReplicas": "int", "dataLocality": "string",
+        "frontend": "string",
         "accessMode": "string", "fromBackup": "string", "backupTargetName": "string", "image": "string",
-        "staleReplicaTimeout": "int", "snapshotMaxCount": "int", "snapshotMaxSize": "string", "encrypted": "bool",
-        "migratable": "bool", "revisionCounterDisabled": "bool", "standby": "bool", "backupCompressionMethod": "string",
+        "staleReplicaTimeout": "int", "snapshotMaxCount": "int", "snapshotMaxSize": "string",
+        "encrypted": "bool",
+        "migratable": "bool", "revisionCounterDisabled": "bool", "standby": "bool",
+        "backupCompressionMethod": "string",
         "replicaAutoBalance": "string", "unmapMarkSnapChainRemoved": "string", "dataEngine": "string",
         "nodeSelector": "[]string", "diskSelector": "[]string", "snapshotDataIntegrity": "string",
         "replicaSoftAntiAffinity": "string", "backingImage": "string", "disableFrontend": "bool",
@@ -51,6 +55,8 @@ def get(call: Call) -> Answer:
 def create(call: Call) -> Answer:
     """POST to the collection."""
     body = call.read(VOLUME_BODY)
+    if body["fromBackup"] and generation.single(call.world):
+        raise unsupported("restore as a release before 1.5 does")
     source = restore.find(call.world, body["fromBackup"]) if body["fromBackup"] else ""
     volume = provision.create(call.world, body)
     if source:
@@ -76,6 +82,8 @@ def attach(call: Call) -> Answer:
         raise Refusal(f"{doing}node {node.name} is not ready, couldn't attach volume {call.name} to it")
     volume = find(call, doing)
     check_attachable(volume, node.name, doing)
+    if generation.single(call.world):
+        return _attach_single(call, volume, body, doing)
     parameters = {
         "disableFrontend": "true" if body["disableFrontend"] else "false",
         "lastAttachedBy": body["attachedBy"],
@@ -83,10 +91,20 @@ def attach(call: Call) -> Answer:
     kind = body["attacherType"] or "longhorn-api"
     ticket = Ticket(body["attachmentID"], kind, node.name, parameters, call.world.elapsed())
     attachment.add(call.world, volume, ticket, by="api")
-    if volume.state == "attached" and (
-        volume.current_node != node.name or attachment.compatible(ticket, volume)
-    ):
+    if volume.state == "attached" and (volume.current_node != node.name or attachment.compatible(ticket, volume)):
         attachment.inform(call.world, volume, ticket)
+    return Answer(body=volume_wire(call.world, call.base, volume, brief=True))
+
+
+def _attach_single(call: Call, volume: Volume, body: dict[str, Any], doing: str) -> Answer:
+    """The same before there were tickets."""
+    try:
+        singleattach.attach(
+            call.world, volume, node=body["hostId"], disable_frontend=body["disableFrontend"], by=body["attachedBy"],
+            kind="longhorn-api",
+        )  # fmt: skip
+    except Refusal as refusal:
+        raise Refusal(f"{doing}{refusal.message}", refusal.status) from None
     return Answer(body=volume_wire(call.world, call.base, volume, brief=True))
 
 
@@ -94,8 +112,10 @@ def check_attachable(volume: Volume, node: str, doing: str) -> None:
     """What Longhorn refuses at once."""
     if volume.forced.get("imageNotReady"):
         raise Refusal(
-            f"{doing}cannot attach volume {volume.name} because the data engine image {volume.spec['image']} is not "
-            "deployed on at least one of the the replicas' nodes or the node that the volume is going to attach to"
+            f"{doing}cannot attach volume {volume.name} because the data engine image "
+            f"{volume.spec['image']} is not "
+            "deployed on at least one of the the replicas' nodes or the node that the volume is going "
+            "to attach to"
         )
     restoring = volume.conditions.get("Restore")
     if restoring and restoring.status == "True":
@@ -108,8 +128,10 @@ def check_attachable(volume: Volume, node: str, doing: str) -> None:
     home = volume.replicas[0].node if volume.replicas else ""
     if volume.data_locality == "strict-local" and home and home != node:
         raise Refusal(
-            f'{doing}admission webhook "validator.longhorn.io" denied the request: invalid VolumeAttachment update for '
-            f"volume {volume.name}: data locality strict-local requires the volume and replica to stay on the same "
+            f'{doing}admission webhook "validator.longhorn.io" denied the request: invalid '
+            f"VolumeAttachment update for "
+            f"volume {volume.name}: data locality strict-local requires the volume and replica to stay "
+            f"on the same "
             f"node, but ticket is on node {node} and replica is on node {home}"
         )
 
@@ -121,6 +143,9 @@ def detach(call: Call) -> Answer:
     volume = find(call, doing)
     if volume.spec.get("standby"):
         raise Refusal(f"{doing}cannot detach standby volume {volume.name}")
+    if generation.single(call.world):
+        singleattach.detach(call.world, volume, node=body["hostId"], by="api")
+        return Answer(body=volume_wire(call.world, call.base, volume, brief=True))
     ids = list(volume.tickets) if body["forceDetach"] else [body["attachmentID"]]
     for ticket_id in ids:
         attachment.remove(call.world, volume, ticket_id, by="api")
@@ -160,9 +185,7 @@ def expand(call: Call) -> Answer:
     size = provision.parse_size(call.read(struct)["size"])
     volume = find(call, f"unable to expand volume {call.name}: ")
     if volume.robustness == "faulted":
-        raise Refusal(
-            f"unable to expand volume {call.name}: cannot expand volume when it is in faulted state"
-        )
+        raise Refusal(f"unable to expand volume {call.name}: cannot expand volume when it is in faulted state")
     if size > volume.size:
         volume.size = size
         call.world.touch(volume)

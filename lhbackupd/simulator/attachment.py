@@ -1,12 +1,15 @@
 """Which ticket gets a volume, which one is interrupted, and what each ticket is told.
 
-The rule is Longhorn's: a volume goes on the node of the highest priority among the tickets of a *detached* volume, ties
-to the smallest id. It leaves when no ticket asks for its node with fitting parameters any more, or when only
-interruptible tickets hold it and a workload's ticket asks for another node.
+The rule is Longhorn's: a volume goes on the node of the highest priority among the tickets of a *detached*
+volume, ties to the smallest id. It leaves when no ticket asks for its node with fitting parameters any more,
+or when only interruptible tickets hold it and a workload's ticket asks for another node.
 """
 
 from lhbackupd.simulator.model import Condition, Ticket, Volume
 from lhbackupd.simulator.world import World
+
+#: the release that brought tickets; before, `lastAttachedBy` outlives the attachment
+TICKETS = (1, 5)
 
 PRIORITY = {
     "volume-restore-controller": 2000,
@@ -91,9 +94,7 @@ def inform(world: World, volume: Volume, ticket: Ticket) -> None:
     ticket.condition = Condition("Satisfied", status, since, reason, message)
     facts = {"id": ticket.id, "type": ticket.kind, "node": ticket.node}
     if satisfied and not ticket.satisfied:
-        world.ledger.add(
-            "ticket-satisfied", volume.name, **facts, waited=round(world.elapsed() - ticket.added, 3)
-        )
+        world.ledger.add("ticket-satisfied", volume.name, **facts, waited=round(world.elapsed() - ticket.added, 3))
     if ticket.satisfied and not satisfied:
         world.ledger.add("ticket-interrupted", volume.name, **facts)
     ticket.satisfied = satisfied
@@ -105,7 +106,7 @@ def reconcile(world: World, volume: Volume) -> None:
     _leave_cordoned_node(world, volume)
     if volume.desired_node and should_detach(volume):
         volume.desired_node = ""
-        adopt(volume, {})
+        adopt(volume, _lasting(world, volume))
         world.touch(volume)
     if not volume.desired_node and volume.state == "detached" and volume.robustness != "faulted":
         ticket = choose(volume.tickets)
@@ -115,6 +116,14 @@ def reconcile(world: World, volume: Volume) -> None:
             world.touch(volume)
     for ticket in list(volume.tickets.values()):
         inform(world, volume, ticket)
+
+
+def _lasting(world: World, volume: Volume) -> dict[str, str]:
+    """What a volume that goes keeps: nothing; before tickets, who attached it, and how if it is to return."""
+    if world.generation >= TICKETS:
+        return {}
+    still = next(iter(volume.tickets.values()), None)
+    return still.parameters if still else {"lastAttachedBy": volume.last_attached_by}
 
 
 def _leave_cordoned_node(world: World, volume: Volume) -> None:
@@ -155,7 +164,7 @@ def remove(world: World, volume: Volume, ticket_id: str, *, by: str) -> bool:
 
 
 def controller_ticket(world: World, volume: Volume, kind: str, subject: str) -> Ticket:
-    """The ticket by which one of Longhorn's own controllers holds a volume, written if it is not there yet."""
+    """The ticket by which a controller of Longhorn's own holds a volume, written if not there yet."""
     ticket_id = f"{kind}-{subject}"
     node = volume.current_node or volume.owner
     ticket = volume.tickets.get(ticket_id)

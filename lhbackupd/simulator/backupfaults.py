@@ -1,7 +1,7 @@
 """What can go wrong with one backup, on request.
 
-A fault is armed through the side API for one volume or for any, for a number of backups. It is drawn when a backup
-starts, and then bends what the monitor sees of that backup.
+A fault is armed through the side API for one volume or for any, for a number of backups. It is drawn when a
+backup starts, and then bends what the monitor sees of that backup.
 """
 
 from dataclasses import dataclass

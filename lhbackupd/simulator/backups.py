@@ -1,13 +1,13 @@
 """The backup controller: its own ticket, the engine's progress, and what a completed backup holds.
 
-A backup is asked for by snapshot. The controller holds the volume with a ticket of its own until the backup is over, and
-looks every 2 s, so states are seen late. If the engine goes away meanwhile the next look turns the backup into Error.
-What a backup contains is kept, so that a test can ask whether data is really in it.
+A backup is asked for by snapshot. The controller holds the volume with a ticket of its own until the backup
+is over, and looks every 2 s, so states are seen late. If the engine goes away meanwhile the next look turns
+the backup into Error. What a backup contains is kept, so that a test can ask whether data is really in it.
 """
 
 from datetime import timedelta
 
-from lhbackupd.simulator import attachment, backupfaults
+from lhbackupd.simulator import attachment, backupfaults, generation
 from lhbackupd.simulator.extents import BACKUP_BLOCK, backup_blocks, size
 from lhbackupd.simulator.model import Backup, Volume
 from lhbackupd.simulator.world import World, rfc3339
@@ -16,9 +16,7 @@ KIND = "backup-controller"
 FINAL = frozenset({"Completed", "Error", "Unknown", "Deleting"})
 
 
-def create(
-    world: World, volume: Volume, snapshot: str, labels: dict[str, str], mode: str, *, cause: str
-) -> Backup:
+def create(world: World, volume: Volume, snapshot: str, labels: dict[str, str], mode: str, *, cause: str) -> Backup:
     """A client made the resource."""
     backup = Backup(
         f"backup-{world.hex(16)}", volume.name, volume.spec["backupTargetName"], snapshot, labels, mode,
@@ -27,10 +25,8 @@ def create(
     cr = volume.snapshot_crs[snapshot]
     backup.volume_size, backup.snapshot_created = volume.size, cr.creation_time
     volume.backups = dict(sorted({**volume.backups, backup.name: backup}.items()))
-    world.targets[backup.target].backups[backup.name] = backup
-    world.ledger.add(
-        "backup-asked", volume.name, backup=backup.name, snapshot=snapshot, labels=labels, by=cause
-    )
+    world.targets[backup.target].add(backup)
+    world.ledger.add("backup-asked", volume.name, backup=backup.name, snapshot=snapshot, labels=labels, by=cause)
     world.changed("backups")
     world.touch(volume)
     return backup
@@ -45,6 +41,10 @@ def reconcile(world: World, volume: Volume) -> None:
     """Start what waits; hold the volume for it."""
     for backup in list(volume.backups.values()):
         if backup.state in FINAL or backup.deleting:
+            continue
+        if generation.single(world):
+            if volume.engine_running and backup.started is None:
+                _start(world, volume, backup)
             continue
         known = ticket_id(backup) in volume.tickets
         if not known:
@@ -95,9 +95,7 @@ def _start(world: World, volume: Volume, backup: Backup) -> None:
     world.soon(delay + t.backup_first_look, look)
 
 
-def _look(
-    world: World, volume: Volume, backup: Backup, epoch: int, fault: backupfaults.BackupFault | None
-) -> None:
+def _look(world: World, volume: Volume, backup: Backup, epoch: int, fault: backupfaults.BackupFault | None) -> None:
     if backup.deleting or backup.state in FINAL:
         return
     if not volume.engine_running or volume.engine_epoch != epoch:
@@ -110,9 +108,7 @@ def _look(
     backup.looks += 1
     elapsed = world.elapsed() - (backup.started or 0.0)
     done = elapsed + 1e-6 >= backup.duration
-    progress = (
-        100 if done else max(0, min(95, int(190 * (elapsed - world.timing.backup_look) / backup.duration)))
-    )
+    progress = 100 if done else max(0, min(95, int(190 * (elapsed - world.timing.backup_look) / backup.duration)))
     verdict = backupfaults.judge(fault, backup, progress, done=done)
     if verdict.error:
         backup.shown_snapshot, backup.progress = backup.snapshot, verdict.progress
@@ -152,14 +148,15 @@ def _complete(world: World, volume: Volume, backup: Backup) -> None:
     backup.snapshot_created = world.started + timedelta(seconds=backup.asked_at)
     backup.created = world.now()
     world.ledger.add(
-        "backup-completed", volume.name, backup=backup.name, snapshot=backup.snapshot, bytes=size(backup.content),
+        "backup-completed", volume.name, backup=backup.name, snapshot=backup.snapshot,
+        bytes=size(backup.content),
         new=backup.new_bytes, by=backup.cause,
     )  # fmt: skip
     world.changed("backupvolumes")
     world.soon(world.timing.last_backup, lambda: name_last_backup(world, volume))
 
 
-def _fail(world: World, volume: Volume, backup: Backup, doing: str, code: str, reason: str) -> None:
+def _fail(world: World, volume: Volume, backup: Backup, doing: str, code: str, reason: str) -> None:  # noqa: PLR0917 -- plain helper
     backup.state = "Error"
     if doing:
         proxy = f"proxyServer=127.0.0.3:8501 destination=127.0.0.2:{volume.port}"
@@ -168,9 +165,7 @@ def _fail(world: World, volume: Volume, backup: Backup, doing: str, code: str, r
         backup.error = reason
     words = f"Snapshot {backup.snapshot} backup {backup.name} label {go_map(stored_labels(volume, backup))}"
     world.event("backup", "Volume", volume.name, "Error", f"{words}: {backup.error}", warning=True)
-    world.ledger.add(
-        "backup-error", volume.name, backup=backup.name, snapshot=backup.snapshot, error=backup.error
-    )
+    world.ledger.add("backup-error", volume.name, backup=backup.name, snapshot=backup.snapshot, error=backup.error)
     _release(world, volume, backup)
     world.changed("backups")
     world.touch(volume)
@@ -182,7 +177,7 @@ def _release(world: World, volume: Volume, backup: Backup) -> None:
 
 
 def new_bytes(world: World, volume: Volume, backup: Backup) -> int:
-    """Bytes to upload: backup blocks that differ from the last completed backup's, all of them in full mode."""
+    """Bytes to upload: blocks that differ from the last completed backup's, or all of them in full mode."""
     blocks = backup_blocks(backup.content)
     last = latest(world, volume.name, backup.target)
     if backup.mode == "full" or last is None or last.snapshot not in volume.chain.layers:
@@ -194,8 +189,8 @@ def new_bytes(world: World, volume: Volume, backup: Backup) -> int:
 def latest(world: World, volume: str, target: str) -> Backup | None:
     """The last completed, still existing backup of a volume name on a target."""
     done = [
-        b for b in world.targets[target].backups.values()
-        if b.volume == volume and b.state == "Completed" and not b.deleting and b.created
+        b for b in world.targets[target].by_volume.get(volume, {}).values()
+        if b.state == "Completed" and not b.deleting and b.created
     ]  # fmt: skip
     return max(done, key=lambda b: (b.created, b.asked_at), default=None)
 
@@ -221,9 +216,7 @@ def kubernetes_label(volume: Volume) -> str:
     """The volume's Kubernetes status as the JSON that Longhorn puts into a label."""
     k = volume.kubernetes
     work = ",".join(
-        "{"
-        + ",".join(f'"{key}":"{w[key]}"' for key in ("podName", "podStatus", "workloadName", "workloadType"))
-        + "}"
+        "{" + ",".join(f'"{key}":"{w[key]}"' for key in ("podName", "podStatus", "workloadName", "workloadType")) + "}"
         for w in k.workloads or []
     )
     return (
@@ -239,7 +232,7 @@ def go_map(labels: dict[str, str]) -> str:
 
 def delete(world: World, name: str, *, by: str) -> None:
     """Delete a Backup resource by name; a missing one is not an error."""
-    backup = world.backups().get(name)
+    backup = world.backup(name)
     if backup is None or backup.deleting:
         return
     volume = world.volumes.get(backup.volume)
@@ -261,7 +254,7 @@ def delete(world: World, name: str, *, by: str) -> None:
 
 def drop(world: World, volume: Volume | None, backup: Backup) -> None:
     """The Backup resource and its data are gone."""
-    world.targets[backup.target].backups.pop(backup.name, None)
+    world.targets[backup.target].drop(backup)
     world.ledger.add("backup-deleted", backup.volume, backup=backup.name, snapshot=backup.snapshot)
     world.changed("backups")
     world.changed("backupvolumes")

@@ -1,7 +1,8 @@
 """One request to the simulated Longhorn, and its answer.
 
-Handlers are plain functions from a Call to an Answer; they know no HTTP library. `base` is the address by which the
-client called us; `owner_base` the one of the manager that Longhorn would have passed the request on to.
+Handlers are plain functions from a Call to an Answer; they know no HTTP library. `base` is the address by
+which the client called us; `owner_base` the one of the manager that Longhorn would have passed the request on
+to.
 """
 
 from dataclasses import dataclass, field
@@ -69,7 +70,8 @@ EMPTY = Answer(200, None, None)
 NOT_FOUND = Answer(404, b"404 page not found\n", TEXT, (("X-Content-Type-Options", "nosniff"),))
 
 CODES = {
-    400: "Bad Request", 404: "Not Found", 409: "Conflict", 429: "Too Many Requests", 500: "Internal Server Error",
+    400: "Bad Request", 404: "Not Found", 409: "Conflict", 429: "Too Many Requests",
+    500: "Internal Server Error",
     502: "Bad Gateway", 503: "Service Unavailable",
 }  # fmt: skip
 

@@ -1,8 +1,9 @@
 """The snapshot chain of one engine: layers, a growing head, removal, purge and revert.
 
-The head stands on `head_parent`. Taking a snapshot turns the head into a layer and starts an empty head on it. A removed
-snapshot is only marked until a purge, which merges it into its child; the one right below the head cannot go. After a
-revert the head stands on an older snapshot, and the newer ones remain as a branch (as with the real engine).
+The head stands on `head_parent`. Taking a snapshot turns the head into a layer and starts an empty head on
+it. A removed snapshot is only marked until a purge, which merges it into its child; the one right below the
+head cannot go. After a revert the head stands on an older snapshot, and the newer ones remain as a branch (as
+with the real engine).
 """
 
 from dataclasses import dataclass, field

@@ -1,7 +1,8 @@
 """The simulated Longhorn asks its clock, never the operating system.
 
-The clock is a constructor argument: the process gives a real or sped-up one, a test a hand-driven one. The cluster only
-reads it when a request arrives and then catches up with everything that fell due meanwhile; `sleep` is for streams.
+The clock is a constructor argument: the process gives a real or sped-up one, a test a hand-driven one. The
+cluster only reads it when a request arrives and then catches up with everything that fell due meanwhile;
+`sleep` is for streams.
 """
 
 from datetime import datetime

@@ -1,12 +1,13 @@
 """One simulated Longhorn cluster: builds the world, lets time pass, and runs the controllers.
 
-It is synchronous and owns no task: whoever has a request first calls `advance`, which performs everything that fell due
-since the last time, each at its own moment. Two clusters with the same seed, timing and requests behave alike.
+It is synchronous and owns no task: whoever has a request first calls `advance`, which performs everything
+that fell due since the last time, each at its own moment. Two clusters with the same seed, timing and
+requests behave alike.
 """
 
 import random
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lhbackupd.simulator import attachment, backups, lifecycle, locality, restore, snapshots, workload
 from lhbackupd.simulator.agenda import Agenda
@@ -36,7 +37,7 @@ class Cluster:
             rng=random.Random(seed),
             agenda=agenda,
             started=started,
-            ledger=Ledger(elapsed=lambda: agenda.now, now=lambda: self.world.now()),
+            ledger=Ledger(elapsed=lambda: agenda.now, now=lambda: started + timedelta(seconds=agenda.now)),
             recorder=Recorder(random.Random(seed + 1)),
             settle=settle,
             settings={setting["name"]: setting["value"] for setting in SETTINGS},
@@ -60,9 +61,7 @@ class Cluster:
         for node in world.nodes.values():
             world.event("node", "Node", node.name, "Ready", f"Node {node.name} is ready")
             world.event("node", "Node", node.name, "Schedulable", "")
-            disk = (
-                f"Disk default-disk-{node.name.replace('-', '')}(/var/lib/longhorn/) on node {node.name} is"
-            )
+            disk = f"Disk default-disk-{node.name.replace('-', '')}(/var/lib/longhorn/) on node {node.name} is"
             world.event("node", "Node", node.name, "Ready", f"{disk} ready")
             world.event("node", "Node", node.name, "Schedulable", f"{disk} schedulable")
 

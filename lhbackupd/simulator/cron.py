@@ -1,7 +1,7 @@
 """Five-field cron expressions, as Longhorn's own jobs use them (robfig/cron's standard parser, UTC).
 
-Fields: minute, hour, day of month, month, day of week (0 is Sunday). Lists, ranges, steps and names are understood. If
-both day fields are restricted, either suffices.
+Fields: minute, hour, day of month, month, day of week (0 is Sunday). Lists, ranges, steps and names are
+understood. If both day fields are restricted, either suffices.
 """
 
 from dataclasses import dataclass
@@ -32,11 +32,7 @@ class Cron:
 
     def fits(self, moment: datetime) -> bool:
         """Whether the minute of `moment` is one of these."""
-        if (
-            moment.minute not in self.minutes
-            or moment.hour not in self.hours
-            or moment.month not in self.months
-        ):
+        if moment.minute not in self.minutes or moment.hour not in self.hours or moment.month not in self.months:
             return False
         by_day, by_weekday = moment.day in self.days, moment.isoweekday() % 7 in self.weekdays
         if self.any_day or self.any_weekday:
@@ -66,7 +62,8 @@ def parse(text: str) -> Cron:
         raise Refusal(f"invalid cron format({text}): Expected exactly 5 fields, found {len(words)}: {text}")
     try:
         return Cron(
-            _field(words[0], 0, 59), _field(words[1], 0, 23), _field(words[2], 1, 31), _field(words[3], 1, 12, MONTHS),
+            _field(words[0], 0, 59), _field(words[1], 0, 23), _field(words[2], 1, 31), _field(words[3], 1,
+            12, MONTHS),
             frozenset(day % 7 for day in _field(words[4], 0, 7, DAYS)), _any(words[2]), _any(words[4]),
         )  # fmt: skip
     except ValueError as broken:

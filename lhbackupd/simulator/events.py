@@ -1,7 +1,7 @@
 """Kubernetes events of Longhorn's namespace, with the losses that Kubernetes clients have.
 
-Equal events are one object with a count. Each object's source may write 25 at once and then one per five minutes; the
-rest is dropped for ever. An event is forgotten one hour after it last happened.
+Equal events are one object with a count. Each object's source may write 25 at once and then one per five
+minutes; the rest is dropped for ever. An event is forgotten one hour after it last happened.
 """
 
 import random
@@ -71,7 +71,8 @@ class Recorder:
         object_uid = self._uids.setdefault((kind, subject), uuid(self.rng))
         name = f"{subject}.{self.rng.getrandbits(64):016x}"
         self.events[key] = Event(
-            name, uuid(self.rng), object_uid, self.version, self.version - 1, component, kind, subject, reason,
+            name, uuid(self.rng), object_uid, self.version, self.version - 1, component, kind, subject,
+            reason,
             message, key[5], at, at,
         )  # fmt: skip
 

@@ -1,8 +1,8 @@
 """What a layer of a volume holds: byte ranges, each with the number of the write that made it.
 
-Longhorn allocates in blocks of 4 KiB and reads through a chain of layers, newest first. A layer is kept as sorted,
-disjoint ranges, so that its allocated size, the content seen through a chain, and "is this write in that backup" are
-plain arithmetic instead of data.
+Longhorn allocates in blocks of 4 KiB and reads through a chain of layers, newest first. A layer is kept as
+sorted, disjoint ranges, so that its allocated size, the content seen through a chain, and "is this write in
+that backup" are plain arithmetic instead of data.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,7 @@
 """Reads request bodies the way Longhorn's Go code does: strict about types, deaf to unknown fields.
 
-A wrong type or broken JSON is a 500 whose message is the one of Go's decoder; clients have been seen to match on it.
+A wrong type or broken JSON is a 500 whose message is the one of Go's decoder; clients have been seen to match
+on it.
 """
 
 import json
@@ -69,13 +70,9 @@ def _field(struct: Struct, name: str, kind: str, value: Any) -> Any:
         return ZERO[kind]
     found = kind_of(value)
     if found not in FITS[kind]:
-        raise Refusal(
-            f"json: cannot unmarshal {found} into Go struct field {struct.name}.{name} of type {kind}"
-        )
+        raise Refusal(f"json: cannot unmarshal {found} into Go struct field {struct.name}.{name} of type {kind}")
     if kind in {"int", "int64"} and not isinstance(value, int):
-        raise Refusal(
-            f"json: cannot unmarshal number {value} into Go struct field {struct.name}.{name} of type {kind}"
-        )
+        raise Refusal(f"json: cannot unmarshal number {value} into Go struct field {struct.name}.{name} of type {kind}")
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     for item in inner:
         if not isinstance(item, str):

@@ -1,6 +1,7 @@
-"""Faults of the network and of proxies: what can happen to a request before, after or instead of Longhorn's answer.
+"""What networks and proxies do to a request before, after or instead of Longhorn's answer.
 
-A fault has a kind, a match and a number of times. The first one that matches strikes. Whether Longhorn acts on a request
+A fault has a kind,
+a match and a number of times. The first one that matches strikes. Whether Longhorn acts on a request
 that failed is part of the fault (`act`), because to a client both look alike.
 """
 
@@ -96,7 +97,8 @@ def arm(world: World, faults: Faults, body: dict[str, Any]) -> int:
     if kind in BACKUP_KINDS:
         world.backup_faults.append(
             BackupFault(
-                faults.count, kind, str(match.get("volume", "")), body.get("times", 1), int(body.get("after", 0)),
+                faults.count, kind, str(match.get("volume", "")), body.get("times", 1),
+                int(body.get("after", 0)),
                 int(body.get("percent", 50)), str(body.get("message", "")),
             )
         )  # fmt: skip

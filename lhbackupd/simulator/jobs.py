@@ -1,9 +1,10 @@
 """Runs of Longhorn's own recurring jobs: the competition.
 
-A run takes the volumes of its job and groups, as many at a time as its concurrency says. Per volume it makes a snapshot
-and looks every 5 s whether that is ready, then asks for a backup and looks every 5 s again; on a detached volume each of
-the two attaches it by its controller's ticket, frontend enabled, on the owner node. There is no overall time-out, and
-failed volumes do not fail the run. Afterwards old backups and snapshots of the job go by its retention.
+A run takes the volumes of its job and groups, as many at a time as its concurrency says. Per volume it makes
+a snapshot and looks every 5 s whether that is ready, then asks for a backup and looks every 5 s again; on a
+detached volume each of the two attaches it by its controller's ticket, frontend enabled, on the owner node.
+There is no overall time-out, and failed volumes do not fail the run. Afterwards old backups and snapshots of
+the job go by its retention.
 """
 
 import re
@@ -115,7 +116,7 @@ def _begin(world: World, run: Run, name: str) -> None:
     _watch(world, run, volume, began, ready, then)
 
 
-def _watch(
+def _watch(  # noqa: PLR0917 -- plain helper
     world: World, run: Run, volume: Volume, began: float, ready: Callable[[], bool], then: Callable[[], None]
 ) -> None:
     def look() -> None:
@@ -153,8 +154,8 @@ def _back_up(world: World, run: Run, volume: Volume, snapshot: str, began: float
 def _trim_backups(world: World, volume: Volume, job: RecurringJob) -> None:
     mine = [
         b
-        for b in world.targets[volume.spec["backupTargetName"]].backups.values()
-        if b.volume == volume.name and b.labels.get(LABEL) == job.name and b.state == "Completed"
+        for b in world.targets[volume.spec["backupTargetName"]].by_volume.get(volume.name, {}).values()
+        if b.labels.get(LABEL) == job.name and b.state == "Completed"
     ]
     mine.sort(key=lambda b: (b.created or world.started, b.asked_at))
     for backup in expired(world, job, mine):

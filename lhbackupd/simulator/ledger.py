@@ -1,7 +1,8 @@
 """The simulator's own account of what happened, which no client can influence and tests count by.
 
-Entries are plain JSON objects with a growing `seq`. Requests are counted by method and route, not stored. How long each
-ticket held its volume, and what was attached how often, is added up on the way because a day of 10,000 volumes is long.
+Entries are plain JSON objects with a growing `seq`. Requests are counted by method and route, not stored. How
+long each ticket held its volume, and what was attached how often, is added up on the way because a day of
+10,000 volumes is long.
 """
 
 from collections import Counter

@@ -1,8 +1,8 @@
 """From detached to attached and back: replicas, engine, the engine monitor's poll.
 
-A volume goes where `desired_node` says, in the steps and with the pauses of the recordings. The engine runs before the
-volume is `healthy`: only its first poll, 5 s later, shows sizes, replica modes and the device. Every step carries the
-epoch in which it was planned, so a change of mind leaves no late step behind.
+A volume goes where `desired_node` says, in the steps and with the pauses of the recordings. The engine runs
+before the volume is `healthy`: only its first poll, 5 s later, shows sizes, replica modes and the device.
+Every step carries the epoch in which it was planned, so a change of mind leaves no late step behind.
 """
 
 from collections.abc import Callable
@@ -76,10 +76,18 @@ def _start_engine(world: World, volume: Volume, on_poll: OnPoll) -> None:
     _start_replicas(world, volume, [r for r in volume.replicas if r.assigned and not r.running])
     volume.engine_node = volume.desired_node
     world.touch(volume)
-    node = world.nodes.get(volume.engine_node)
-    if volume.hang or node is None or not node.ready:
+    _await_node(world, volume, on_poll)
+
+
+def _await_node(world: World, volume: Volume, on_poll: OnPoll) -> None:
+    """The engine starts once its node is there, however long that takes."""
+    if volume.hang:
         return
     t = world.timing
+    node = world.nodes.get(volume.engine_node)
+    if node is None or not node.ready:
+        step(world, volume, t.engine_poll, lambda: _await_node(world, volume, on_poll))
+        return
     step(world, volume, t.engine_start + t.engine_notice, lambda: _engine_runs(world, volume, on_poll))
 
 
@@ -199,13 +207,15 @@ def _detached(world: World, volume: Volume) -> None:
 
 
 def crash(world: World, volume: Volume) -> None:
-    """The engine process dies; Longhorn detaches, salvages and attaches again for the tickets that are left."""
+    """The engine process dies; Longhorn detaches, salvages and attaches again for the tickets left."""
     volume.engine_running, volume.polled, volume.endpoint, volume.rebuild = False, False, "", None
     for replica in volume.replicas:
         replica.mode = ""
-    volume.engine_epoch += 1
     world.ledger.add("engine-killed", volume.name)
     world.touch(volume)
+    if volume.state == "detaching":
+        return
+    volume.engine_epoch += 1
     step(world, volume, world.timing.reaction * 2, lambda: _faulted(world, volume))
 
 

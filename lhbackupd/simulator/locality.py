@@ -1,8 +1,8 @@
 """Where replicas live, and data locality.
 
-A best-effort or strict-local volume has no placed replica until its first attach. A best-effort volume attached with
-its frontend away from its replica gets a local one built, then the old one goes; with the frontend disabled nothing
-moves. strict-local never moves and refuses other nodes.
+A best-effort or strict-local volume has no placed replica until its first attach. A best-effort volume
+attached with its frontend away from its replica gets a local one built, then the old one goes; with the
+frontend disabled nothing moves. strict-local never moves and refuses other nodes.
 """
 
 from lhbackupd.simulator.model import Node, Rebuild, Replica, Volume
@@ -13,21 +13,21 @@ LOCAL = frozenset({"best-effort", "strict-local"})
 
 def candidates(world: World) -> list[Node]:
     """Nodes on which a new replica may be placed, the emptiest first."""
-    load = {name: 0 for name in world.nodes}
-    for volume in world.volumes.values():
-        for replica in volume.replicas:
-            if replica.node in load:
-                load[replica.node] += 1
-    nodes = [
-        n for n in world.nodes.values() if n.ready and n.allow_scheduling and not n.cordoned and not n.gone
-    ]
-    return sorted(nodes, key=lambda node: (load[node.name], world.rng.random()))
+    nodes = [n for n in world.nodes.values() if n.ready and n.allow_scheduling and not n.cordoned and not n.gone]
+    return sorted(nodes, key=lambda node: (world.load.get(node.name, 0), world.rng.random()))
 
 
 def place(world: World, volume: Volume, replica: Replica, node: str) -> None:
     """Put an unplaced replica on a node."""
     replica.node = node
+    world.load[node] = world.load.get(node, 0) + 1
     replica.data_path = f"/var/lib/longhorn/replicas/{volume.name}-{world.hex(8)}"
+
+
+def displace(world: World, replica: Replica) -> None:
+    """A replica is gone."""
+    if replica.node:
+        world.load[replica.node] = world.load.get(replica.node, 0) - 1
 
 
 def place_first_replica(world: World, volume: Volume, node: str) -> None:
@@ -102,6 +102,7 @@ def finish(world: World, volume: Volume, replica: Replica, epoch: int) -> None:
         while len(volume.replicas) > volume.number_of_replicas:
             old = next(r for r in volume.replicas if r is not replica)
             volume.replicas.remove(old)
+            displace(world, old)
             world.ledger.add("replica-removed", volume.name, replica=old.name, node=old.node)
         words = f"Detected replica {replica.name} has been rebuilt"
         world.event("engine", "Engine", f"{volume.name}-e-0", "Rebuilt", words)
@@ -119,6 +120,7 @@ def drop_unfinished(world: World, volume: Volume) -> None:
     for replica in [r for r in volume.replicas if r.mode == ""][::-1]:
         if surplus > 0 and replica.name == getattr(volume.rebuild, "replica", None):
             volume.replicas.remove(replica)
+            displace(world, replica)
             world.ledger.add("replica-removed", volume.name, replica=replica.name, node=replica.node)
             surplus -= 1
 

@@ -1,8 +1,8 @@
 """The things of the cluster and their state, without behaviour.
 
 Names follow Longhorn's resources: what an object is asked to be (`desired_node`) apart from what it is
-(`current_node`), because the REST API shows both. Controllers (attachment, lifecycle, snapshots, backups, pods) are
-functions elsewhere that look at these and change them.
+(`current_node`), because the REST API shows both. Controllers (attachment, lifecycle, snapshots, backups,
+pods) are functions elsewhere that look at these and change them.
 """
 
 from dataclasses import dataclass, field
@@ -230,6 +230,17 @@ class Target:
     last_sync: float = -1e9
     removed: bool = False
     backups: dict[str, Backup] = field(default_factory=dict)  #: also of deleted volumes
+    by_volume: dict[str, dict[str, Backup]] = field(default_factory=dict)  #: the same, by volume name
+
+    def add(self, backup: Backup) -> None:
+        """A backup exists from now on."""
+        self.backups[backup.name] = backup
+        self.by_volume.setdefault(backup.volume, {})[backup.name] = backup
+
+    def drop(self, backup: Backup) -> None:
+        """A backup is gone."""
+        self.backups.pop(backup.name, None)
+        self.by_volume.get(backup.volume, {}).pop(backup.name, None)
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """Nodes that stop being ready, are cordoned, restarted, or disappear.
 
-A node that goes down takes its replicas and engines with it; Longhorn notices shortly afterwards. Cordoning refuses no
-attach. A node that comes back is ready again, and failed replicas on it are used again.
+A node that goes down takes its replicas and engines with it; Longhorn notices shortly afterwards. Cordoning
+refuses no attach. A node that comes back is ready again, and failed replicas on it are used again.
 """
 
 from typing import Any
@@ -103,6 +103,9 @@ def lose(world: World, node: Node) -> None:
 
 def _recover(world: World, node: Node) -> None:
     for volume in world.volumes.values():
+        if volume.state == "attaching":
+            # what could not be started without the node is begun once more
+            volume.state, volume.engine_epoch = "detached", volume.engine_epoch + 1
         if volume.state != "attached":
             for replica in volume.replicas:
                 if replica.node == node.name:

@@ -13,13 +13,15 @@ from lhbackupd.simulator.world import World
 UNIT = 2 * 2**20  #: bytes; sizes are rounded up to it
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 NAME_WORDS = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and "
+    "must start and "
     "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 )
 QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(Ki|Mi|Gi|Ti|Pi|Ei|m|k|M|G|T|P|E)?")
 SUFFIX = {
-    "": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18, "Ki": 2**10, "Mi": 2**20,
+    "": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18, "Ki": 2**10,
+    "Mi": 2**20,
     "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60,
 }  # fmt: skip
 CONDITIONS = ("OfflineRebuilding", "Restore", "Scheduled", "TooManySnapshots", "WaitForBackingImage")
@@ -29,9 +31,7 @@ LOCALITIES = ("disabled", "best-effort", "strict-local")
 def check_name(kind: str, name: str) -> None:
     """Kubernetes' rule for names."""
     if not NAME.fullmatch(name):
-        raise Refusal(
-            f'{kind}.longhorn.io "{name}" is invalid: metadata.name: Invalid value: "{name}": {NAME_WORDS}'
-        )
+        raise Refusal(f'{kind}.longhorn.io "{name}" is invalid: metadata.name: Invalid value: "{name}": {NAME_WORDS}')
 
 
 def parse_size(text: str) -> int:
@@ -43,15 +43,13 @@ def parse_size(text: str) -> int:
             "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
         )
     number = (
-        float(match[1]) * SUFFIX.get(match[2] or "", 1)
-        if "." in match[1]
-        else int(match[1]) * SUFFIX[match[2] or ""]
+        float(match[1]) * SUFFIX.get(match[2] or "", 1) if "." in match[1] else int(match[1]) * SUFFIX[match[2] or ""]
     )
     return -(-int(number) // UNIT) * UNIT
 
 
 def create(world: World, body: dict[str, Any], *, at_once: bool = False) -> Volume:
-    """Create a volume as the API's POST does; raises Refusal with Longhorn's words. `at_once` skips the waiting."""
+    """Create a volume as a POST does; raises Refusal in Longhorn's words. `at_once` skips the waiting."""
     name = body.get("name", "")
     size = parse_size(body["size"]) if body.get("size") else 0
     where = f"unable to create volume {name}: "
@@ -60,18 +58,19 @@ def create(world: World, body: dict[str, Any], *, at_once: bool = False) -> Volu
         wanted = body.get("dataLocality") or world.settings.get("default-data-locality", "disabled")
         if wanted not in LOCALITIES:
             supported = ", ".join(f'"{locality_}"' for locality_ in LOCALITIES)
-            raise Refusal(
+            raise Refusal(  # noqa: TRY301 -- told here, worded below
                 f'Volume.longhorn.io "{name}" is invalid: spec.dataLocality: Unsupported value: "{wanted}": '
                 f"supported values: {supported}"
             )
         replicas = body.get("numberOfReplicas") or 3
         if wanted == "strict-local" and replicas != 1:
-            raise Refusal(
-                'admission webhook "validator.longhorn.io" denied the request: number of replica count should be 1 '
+            raise Refusal(  # noqa: TRY301 -- told here, worded below
+                'admission webhook "validator.longhorn.io" denied the request: number of replica count '
+                "should be 1 "
                 "when data locality is strict-local"
             )
         if name in world.volumes:
-            raise Refusal(f'volumes.longhorn.io "{name}" already exists')
+            raise Refusal(f'volumes.longhorn.io "{name}" already exists')  # noqa: TRY301 -- told here, worded below
     except Refusal as refusal:
         raise Refusal(f"failed to create volume: {where}{refusal.message}", refusal.status) from None
     spec = {**VOLUME, **{key: value for key, value in body.items() if key in VOLUME and value}}
@@ -120,15 +119,11 @@ def place(world: World, volume: Volume) -> None:
             locality.place(world, volume, replica, node.name)
     if not room:
         words = "precheck new replica failed: incompatible volume size"
-        volume.conditions["Scheduled"] = condition(
-            world, "Scheduled", "False", "ReplicaSchedulingFailure", words
-        )
+        volume.conditions["Scheduled"] = condition(world, "Scheduled", "False", "ReplicaSchedulingFailure", words)
         volume.replicas, volume.robustness = [], "faulted"
     elif len(room) < volume.number_of_replicas and volume.data_locality not in locality.LOCAL:
         words = "precheck new replica failed: insufficient storage"
-        volume.conditions["Scheduled"] = condition(
-            world, "Scheduled", "False", "ReplicaSchedulingFailure", words
-        )
+        volume.conditions["Scheduled"] = condition(world, "Scheduled", "False", "ReplicaSchedulingFailure", words)
     world.touch(volume)
 
 
@@ -154,6 +149,8 @@ def _forget(world: World, volume: Volume) -> None:
     volume.engine_running = False
     if world.volumes.get(volume.name) is volume:
         del world.volumes[volume.name]
+    for replica in volume.replicas:
+        locality.displace(world, replica)
     for cr in volume.snapshot_crs:
         world.snapshot_names.pop(cr, None)
     if volume.current_node:

@@ -13,7 +13,7 @@ class Refusal(Exception):  # noqa: N818 -- not a fault of the program
     message: str
     status: int = 500
 
-    def __str__(self) -> str:  # type: ignore[explicit-override]  # typing.override is 3.12
+    def __str__(self) -> str:
         return self.message
 
 

@@ -17,7 +17,7 @@ URL = re.compile(r"(?P<target>.*/)\?backup=(?P<backup>[^&]+)&volume=(?P<volume>[
 def find(world: World, url: str) -> str:
     """The backup that a URL names; raises Refusal when there is none."""
     match = URL.fullmatch(url)
-    backup = world.backups().get(match["backup"]) if match else None
+    backup = world.backup(match["backup"]) if match else None
     if backup is None or not backup.url:
         raise Refusal(f"failed to create volume: cannot get backup {url}")
     return backup.name
@@ -25,7 +25,7 @@ def find(world: World, url: str) -> str:
 
 def begin(world: World, volume: Volume, backup_name: str) -> None:
     """A volume is to be filled from a backup."""
-    volume.restore_from = world.backups()[backup_name]
+    volume.restore_from = world.backup(backup_name)
 
     def hold() -> None:
         volume.spec["restoreRequired"] = True

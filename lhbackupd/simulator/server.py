@@ -1,13 +1,14 @@
 """The simulated Longhorn over HTTP: an ASGI application, and uvicorn to serve it.
 
-Every request first lets the cluster catch up with its clock, then is answered at once. Faults may delay, bend or cut the
-answer. The application owns no task; only websocket streams wait.
+Every request first lets the cluster catch up with its clock, then is answered at once. Faults may delay, bend
+or cut the answer. The application owns no task; only websocket streams wait.
 """
 
 import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
+from email.utils import format_datetime
 from urllib.parse import unquote
 
 import msgspec
@@ -16,10 +17,11 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lhbackupd.simulator import api, httpfaults, side
 from lhbackupd.simulator.call import Answer, Call
+from lhbackupd.simulator.clock import Clock
 from lhbackupd.simulator.cluster import Cluster
 from lhbackupd.simulator.stream import Streams
 from lhbackupd.simulator.volumewire import Cache
@@ -103,6 +105,8 @@ class Front:
         if answer.content_type:
             response.headers["content-type"] = answer.content_type
             response.headers["x-api-schemas"] = f"{base}/v1/schemas"
+        # by the cluster's clock, which may be sped up: clients judge their own clock by it
+        response.headers["date"] = format_datetime(self.cluster.world.now(), usegmt=True)
         for name, value in answer.headers:
             response.headers[name] = value
         return response
@@ -112,9 +116,7 @@ class Front:
         raw = await request.body()
         self.cluster.advance()
         query = dict(request.query_params)
-        answer = side.dispatch(
-            self.cluster.world, self.faults, request.method, unquote(request.url.path), query, raw
-        )
+        answer = side.dispatch(self.cluster.world, self.faults, request.method, unquote(request.url.path), query, raw)
         return self.respond(answer, base_of(request))
 
 
@@ -125,7 +127,7 @@ class Severed(Response):
         super().__init__()
         self._whole, self._part = whole, part
 
-    async def __call__(  # type: ignore[explicit-override]  # typing.override is 3.12
+    async def __call__(
         self,
         scope: Scope,
         receive: Receive,  # noqa: ARG002
@@ -143,20 +145,31 @@ class Severed(Response):
             transport.abort()
         else:
             transport.close()
-        while not getattr(scope["simulator.protocol"], "disconnected", True):
+        while not getattr(scope["simulator.protocol"], "disconnected", True):  # noqa: ASYNC110 -- nothing to wait for tells
             await asyncio.sleep(0)
 
 
 class Exposed:
-    """Shows the application the server's connection, which faults cut and streams write frames into."""
+    """Shows the application the server's connection, which faults cut and streams write frames into.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Answers are dated by the cluster's clock: by `Date` a client notices that its clock and Longhorn's disagree.
+    """
+
+    def __init__(self, app: ASGIApp, clock: Clock) -> None:
         self._app = app
+        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, with the connection in the scope."""
         scope["simulator.protocol"] = getattr(send, "__self__", None)
-        await self._app(scope, receive, send)
+
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = format_datetime(self._clock.now(), usegmt=True).encode()
+                message = {**message, "headers": [*message.get("headers", []), (b"date", date)]}
+            await send(message)
+
+        await self._app(scope, receive, dated)
 
 
 def application(cluster: Cluster) -> Starlette:
@@ -175,12 +188,12 @@ class _Server(uvicorn.Server):
     """Leaves signals to whoever runs the loop."""
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[explicit-override]  # see above
+    def capture_signals(self) -> Iterator[None]:
         yield
 
 
 def listen(host: str, port: int, managers: int) -> list[socket.socket]:
-    """The listening sockets: on loopback one for each manager's address, since answers may name another manager."""
+    """The listening sockets: on loopback one per manager, since answers may name another manager."""
     first = socket.create_server((host, port))
     found = [first]
     if host == "127.0.0.1":
@@ -204,7 +217,7 @@ async def serve(
 ) -> None:
     """Serve until `stop` is set; `ready` is told the port."""
     config = uvicorn.Config(
-        Exposed(application(cluster)),
+        Exposed(application(cluster), cluster.clock),
         http="h11",
         ws="websockets-sansio",
         ws_ping_interval=None,
@@ -214,12 +227,13 @@ async def serve(
         lifespan="off",
         proxy_headers=False,
         server_header=False,
+        date_header=False,
     )
     server = _Server(config)
     async with asyncio.TaskGroup() as tasks:
         sockets = listen(host, port, len(cluster.world.nodes))
         running = tasks.create_task(server.serve(sockets))
-        while not server.started and not running.done():
+        while not server.started and not running.done():  # noqa: ASYNC110 -- nothing to wait for tells
             await asyncio.sleep(0.01)
         if ready and server.started:
             ready(sockets[0].getsockname()[1])

@@ -1,6 +1,7 @@
 """Settings and Longhorn's checks of their values.
 
-Values are strings; a boolean is "true" or "false". Some are JSON objects per data engine and also accept a plain value.
+Values are strings; a boolean is "true" or "false". Some are JSON objects per data engine and also accept a
+plain value.
 """
 
 import json
@@ -23,7 +24,9 @@ def put(world: World, name: str, value: str) -> None:
     try:
         check(name, value)
     except Refusal as refusal:
-        where = f"failed to validate setting {name} with invalid value {value}: value {value} of settings {name} is invalid"
+        where = (
+            f"failed to validate setting {name} with invalid value {value}: value {value} of settings {name} is invalid"
+        )
         raise Refusal(f"{where}: {refusal.message}") from None
     world.settings[name] = value
     world.ledger.add("setting-changed", name=name, value=value)
@@ -45,7 +48,8 @@ def check(name: str, value: str) -> None:
         match definition["type"]:
             case "bool" if part not in BOOLEANS:
                 raise Refusal(
-                    f"failed to parse value {part} for setting {definition['displayName']}: failed to parse single bool "
+                    f"failed to parse value {part} for setting {definition['displayName']}: failed to "
+                    f"parse single bool "
                     f'value {part}: strconv.ParseBool: parsing "{part}": invalid syntax'
                 )
             case "int":
@@ -70,7 +74,8 @@ def _parts(definition: dict[str, Any], value: str) -> list[tuple[str, str]]:
 def _check_int(definition: dict[str, Any], engine: str, part: str) -> None:
     if not INTEGER.fullmatch(part):
         raise Refusal(
-            f"failed to parse value {part} for setting {definition['displayName']}: failed to parse single int value "
+            f"failed to parse value {part} for setting {definition['displayName']}: failed to parse "
+            f"single int value "
             f'{part}: strconv.ParseInt: parsing "{part}": invalid syntax'
         )
     bounds = definition.get("range", {})

@@ -1,7 +1,7 @@
 """The side API under `/sim`: what is not Longhorn's, for tests and rehearsals.
 
-It plays everybody else: pods that write, nodes that die, targets that vanish, other API clients, a hostile network; and
-it shows the ledger. Errors are JSON with an `error` that says what is wrong.
+It plays everybody else: pods that write, nodes that die, targets that vanish, other API clients, a hostile
+network; and it shows the ledger. Errors are JSON with an `error` that says what is wrong.
 """
 
 from collections.abc import Callable
@@ -148,7 +148,7 @@ def match(method: str, path: str) -> tuple[Handler, tuple[str, ...]]:
     raise Refusal(f"the side API has no {method} {path}", 404)
 
 
-def dispatch(
+def dispatch(  # noqa: PLR0917 -- plain helper
     world: World, faults: httpfaults.Faults, method: str, path: str, query: dict[str, str], raw: bytes
 ) -> Answer:
     """Answer a request of the side API."""
@@ -156,7 +156,7 @@ def dispatch(
         handler, names = match(method, path)
         body = parse(raw) if raw.strip() else {}
         if not isinstance(body, dict):
-            raise Refusal("the body is a JSON object", 400)
+            raise Refusal("the body is a JSON object", 400)  # noqa: TRY301 -- told here, worded below
         return Answer(200, handler(Ask(world, faults, names, query, body)), JSON)
     except Refusal as refusal:
         status = 400 if refusal.status == 500 else refusal.status  # noqa: PLR2004

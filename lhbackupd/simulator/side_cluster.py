@@ -20,7 +20,8 @@ def start_pod(world: World, body: Body) -> Any:
     """Start a pod."""
     pod = workload.Pod(
         str(body["name"]), str(body.get("namespace", "default")), str(body["volume"]), str(body["node"]),
-        world.elapsed(), write_bytes=int(body.get("write_bytes", 0)), write_every=float(body.get("write_every", 0.0)),
+        world.elapsed(), write_bytes=int(body.get("write_bytes", 0)),
+        write_every=float(body.get("write_every", 0.0)),
         write_offset=int(body.get("write_offset", 0)), workload_name=str(body.get("workload", "")),
         workload_type=str(body.get("workload_type", "")),
     )  # fmt: skip
@@ -46,9 +47,7 @@ def target(world: World, name: str, body: Body) -> Any:
         world.targets[name] = found
     found.url = str(body.get("url", found.url))
     if "available" in body:
-        targets.set_available(
-            world, found, available=bool(body["available"]), message=str(body.get("message", ""))
-        )
+        targets.set_available(world, found, available=bool(body["available"]), message=str(body.get("message", "")))
     return {"name": name, "available": found.available, "url": found.url}
 
 
@@ -61,13 +60,15 @@ def foreign_backup(world: World, name: str, body: Body) -> Any:
     size = int(body.get("bytes", 8 * 2**20))
     backup = Backup(
         f"backup-{world.hex(16)}", volume, name, str(body.get("snapshot", f"foreign-{world.hex(8)}")),
-        {"longhorn.io/volume-access-mode": "rwo", **body.get("labels", {})}, "incremental", world.elapsed(), "foreign",
-        state="Completed", progress=100, started=world.elapsed(), snapshot_created=world.now(), created=world.now(),
+        {"longhorn.io/volume-access-mode": "rwo", **body.get("labels", {})}, "incremental", world.elapsed(),
+        "foreign",
+        state="Completed", progress=100, started=world.elapsed(), snapshot_created=world.now(),
+        created=world.now(),
         volume_created=world.now(), size=size, new_bytes=size, volume_size=int(body.get("volumeSize", 2**30)),
         content=extents.put((), (0, size, -1)),
     )  # fmt: skip
     backup.url = f"{found.url}?backup={backup.name}&volume={volume}"
-    found.backups[backup.name] = backup
+    found.add(backup)
     world.changed("backups")
     world.ledger.add("backup-foreign", volume, backup=backup.name, target=name)
     return {"backup": backup.name}

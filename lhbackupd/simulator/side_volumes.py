@@ -136,7 +136,7 @@ def kill(world: World, name: str, body: Body) -> Any:
 
 
 def faults(world: World, name: str, body: Body) -> Any:
-    """Bend a volume: `{"robustness": "faulted"}`, `{"standby": true}`, `{"hang": true}` …; null takes it back."""
+    """Bend a volume: `{"robustness": "faulted"}`, `{"hang": true}` …; null takes it back."""
     volume = volume_of(world, name)
     for key, value in body.items():
         match key:
@@ -150,14 +150,7 @@ def faults(world: World, name: str, body: Body) -> Any:
             case "tooManySnapshots":
                 status = "True" if value else "False"
                 volume.conditions["TooManySnapshots"] = Condition("TooManySnapshots", status, world.now())
-            case (
-                "standby"
-                | "restoreRequired"
-                | "restoreInitiated"
-                | "migratable"
-                | "snapshotMaxCount"
-                | "encrypted"
-            ):
+            case "standby" | "restoreRequired" | "restoreInitiated" | "migratable" | "snapshotMaxCount" | "encrypted":
                 volume.spec[key] = value
             case _ if value is None:
                 volume.forced.pop(key, None)

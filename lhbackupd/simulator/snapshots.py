@@ -1,8 +1,8 @@
-"""Snapshots as resources: what the snapshot controller asks of the engine, and what the engine's poll shows it.
+"""Snapshots as resources: what their controller asks of the engine, and what the poll shows it.
 
-A resource made by a client makes the engine take a snapshot as soon as its ticket is satisfied and is ready with the
-next poll; a snapshot taken in the engine directly gets its resource with that poll. Deleting waits for an attached
-volume; the one right below the head is only marked, and its resource stays.
+A resource made by a client makes the engine take a snapshot as soon as its ticket is satisfied and is ready
+with the next poll; a snapshot taken in the engine directly gets its resource with that poll. Deleting waits
+for an attached volume; the one right below the head is only marked, and its resource stays.
 """
 
 from lhbackupd.simulator import attachment
@@ -32,9 +32,7 @@ def create(world: World, volume: Volume, name: str, labels: dict[str, str]) -> S
 def take(world: World, volume: Volume, name: str, labels: dict[str, str], *, by: str) -> Layer:
     """The engine takes a snapshot now."""
     layer = volume.chain.take(name, labels, world.now())
-    world.ledger.add(
-        "snapshot-created", volume.name, snapshot=name, bytes=size(layer.data), by=by, labels=labels
-    )
+    world.ledger.add("snapshot-created", volume.name, snapshot=name, bytes=size(layer.data), by=by, labels=labels)
     world.touch(volume)
     return layer
 
@@ -77,7 +75,9 @@ def _create(world: World, volume: Volume, cr: SnapshotCR) -> None:
 def _delete(world: World, volume: Volume, cr: SnapshotCR) -> None:
     if not volume.engine_running:
         engine = f"{volume.name}-e-0"
-        message = f"snapshot deletion delayed: volume engine {engine} is upgrading from image  to {volume.spec['image']}"
+        message = (
+            f"snapshot deletion delayed: volume engine {engine} is upgrading from image  to {volume.spec['image']}"
+        )
         if cr.error != message:
             cr.error = message
             world.event("snapshot", "Snapshot", cr.name, "Failed", message, warning=True)

@@ -1,8 +1,9 @@
 """Websocket streams: whole collections, sent when they changed.
 
-All streams share one event channel as they do in Longhorn's manager: every change wakes only one of them, in turn, so
-with several connections each may show an old view. A message is cut into frames where Go's library cuts it, and there
-is a ping every 15 s. A period in the path (`/v1/ws/2s/volumes`) is the shortest time between messages.
+All streams share one event channel as they do in Longhorn's manager: every change wakes only one of them, in
+turn, so with several connections each may show an old view. A message is cut into frames where Go's library
+cuts it, and there is a ping every 15 s. A period in the path (`/v1/ws/2s/volumes`) is the shortest time
+between messages.
 """
 
 import asyncio
@@ -31,7 +32,10 @@ UNBUFFERED = 2 * (BUFFER + 14)  #: bytes from which a message is one frame and a
 Listing = Callable[[World, str], list[Any]]
 LISTS: dict[str, tuple[str, Listing]] = {
     "nodes": ("node", api_cluster.node_data),
-    "settings": ("setting", lambda w, b: [wire.setting(b, name, value) for name, value in w.settings.items()]),
+    "settings": (
+        "setting",
+        lambda w, b: [wire.setting(b, name, value) for name, value in w.settings.items()],
+    ),
     "engineimages": ("engineImage", api_cluster.engine_image_data),
     "backingimages": ("backingImage", lambda w, b: []),  # noqa: ARG005
     "orphans": ("orphan", lambda w, b: []),  # noqa: ARG005
@@ -131,7 +135,8 @@ class Streams:
         if wanted is None:
             await self._refuse(send)
             return
-        base = f"{headers.get('x-forwarded-proto', 'http')}://{headers.get('x-forwarded-host', headers.get('host', ''))}"
+        host = headers.get("x-forwarded-host", headers.get("host", ""))
+        base = f"{headers.get('x-forwarded-proto', 'http')}://{host}"
         stream = Stream(wanted[0], wanted[1], base, scope["path"])
         await send({"type": "websocket.accept"})
         self._hub.join(self._cluster.world, stream)

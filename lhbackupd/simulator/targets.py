@@ -1,7 +1,7 @@
 """Backup targets and the backup volumes on them.
 
-A backup volume is what a target holds of one volume name; it outlives the volume. It is derived from the backups that
-exist, so two volumes of one name share it, as they do in Longhorn.
+A backup volume is what a target holds of one volume name; it outlives the volume. It is derived from the
+backups that exist, so two volumes of one name share it, as they do in Longhorn.
 """
 
 import hashlib
@@ -12,9 +12,14 @@ from lhbackupd.simulator.extents import BACKUP_BLOCK, backup_blocks
 from lhbackupd.simulator.model import Backup, Target
 from lhbackupd.simulator.world import World, rfc3339
 
+#: the release that brought several targets; before, a backup volume is named as its volume
+SEVERAL_TARGETS = (1, 8)
+
 UNREACHABLE = (
-    "failed to list system backups in {url}: error listing system backup in {url}: operation error S3: ListObjects, "
-    "https response error StatusCode: 0, RequestID: , HostID: , request send failed, dial tcp: connect: connection refused"
+    "failed to list system backups in {url}: error listing system backup in {url}: operation error S3: "
+    "ListObjects, "
+    "https response error StatusCode: 0, RequestID: , HostID: , request send failed, dial tcp: connect: "
+    "connection refused"
 )
 
 
@@ -43,11 +48,10 @@ def backup_volumes(world: World) -> dict[str, BackupVolume]:
     found: dict[str, BackupVolume] = {}
     for target in world.targets.values():
         for backup in target.backups.values():
-            name = backup_volume_name(backup.volume, target.name)
+            known = world.generation >= SEVERAL_TARGETS
+            name = backup_volume_name(backup.volume, target.name) if known else backup.volume
             found.setdefault(name, BackupVolume(name, backup.volume, target.name, [])).backups.append(backup)
-    return {
-        name: found[name] for name in sorted(found) if any(stored(backup) for backup in found[name].backups)
-    }
+    return {name: found[name] for name in sorted(found) if any(stored(backup) for backup in found[name].backups)}
 
 
 def facts(world: World, bv: BackupVolume) -> dict[str, Any]:

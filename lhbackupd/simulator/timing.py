@@ -1,8 +1,8 @@
 """How long each part of Longhorn takes, in seconds of the cluster's clock.
 
-The defaults are those of the recordings (a simulated engine that attaches in 0.5 s and backs 8 MiB up in 2 s): a ticket
-is satisfied 2 s after it was written, the engine is polled every 5 s, a backup every 2 s, a detach takes 1.9 s. All of
-them can be changed while the cluster runs (`PUT /sim/timing`).
+The defaults are those of the recordings (a simulated engine that attaches in 0.5 s and backs 8 MiB up in 2
+s): a ticket is satisfied 2 s after it was written, the engine is polled every 5 s, a backup every 2 s, a
+detach takes 1.9 s. All of them can be changed while the cluster runs (`PUT /sim/timing`).
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
 """Whether data is really in a backup: the account that no status can lie about.
 
-Every write has a number. A volume is unprotected when its present content is not the content of any completed, still
-existing backup; it has been so since the first visible write that no such backup contains (after a revert: since then).
+Every write has a number. A volume is unprotected when its present content is not the content of any
+completed, still existing backup; it has been so since the first visible write that no such backup contains
+(after a revert: since then).
 """
 
 from typing import Any
@@ -16,9 +17,8 @@ def kept_contents(world: World, volume: Volume) -> dict[str, Extents]:
     """Content of every completed, still existing backup of the volume."""
     return {
         backup.name: backup.content
-        for target in world.targets.values()
-        for backup in target.backups.values()
-        if backup.volume == volume.name and backup.state == "Completed" and not backup.deleting
+        for backup in world.backups_of(volume.name)
+        if backup.state == "Completed" and not backup.deleting
     }
 
 
@@ -68,10 +68,10 @@ def _volume(world: World, name: str) -> dict[str, Any]:
         "exists": volume is not None,
         "state": volume.state if volume else "",
         "attach_cycles": account.attached,
-        "attached_seconds": round(
-            account.attached_seconds + (at - open_since if open_since is not None else 0.0), 3
+        "attached_seconds": round(account.attached_seconds + (at - open_since if open_since is not None else 0.0), 3),
+        "busy_seconds": round(
+            account.busy_seconds + (at - busy if (busy := account.busy_since) is not None else 0.0), 3
         ),
-        "busy_seconds": round(account.busy_seconds + (at - busy if (busy := account.busy_since) is not None else 0.0), 3),
         "held": {ticket: round(seconds, 3) for ticket, seconds in held.items()},
         "tickets": [t.id for t in volume.tickets.values()] if volume else [],
         "snapshots": account.snapshots,

@@ -1,14 +1,15 @@
 """How a volume looks on the wire.
 
-About 8 kB of JSON whose actions depend on the state. Answers to `attach` and `detach` leave engine, replicas and backups
-out, as Longhorn does. Encoded volumes are kept until the volume changes: a list of 10,000 is asked for every few seconds.
+About 8 kB of JSON whose actions depend on the state. Answers to `attach` and `detach` leave engine, replicas
+and backups out, as Longhorn does. Encoded volumes are kept until the volume changes: a list of 10,000 is
+asked for every few seconds.
 """
 
 from typing import Any
 
 import msgspec
 
-from lhbackupd.simulator import wire
+from lhbackupd.simulator import generation, wire
 from lhbackupd.simulator.model import Kubernetes, Replica, Volume
 from lhbackupd.simulator.world import World, rfc3339
 
@@ -19,16 +20,20 @@ NEVER_FAULTED = ("snapshotBackup", "snapshotCRCreate", "snapshotCRDelete", "snap
 JOBS = ("recurringJobAdd", "recurringJobDelete", "recurringJobList")
 ATTACHING = ("cancelExpansion", "offlineReplicaRebuilding", *JOBS)
 SETTLED = (
-    "activate", "engineUpgrade", "expand", "pvCreate", "pvcCreate", "replicaRemove", "updateBackupCompressionMethod",
+    "activate", "engineUpgrade", "expand", "pvCreate", "pvcCreate", "replicaRemove",
+    "updateBackupCompressionMethod",
     "updateBackupTargetName", "updateDataLocality", "updateFreezeFilesystemForSnapshot",
     "updateRebuildConcurrentSyncLimit", "updateReplicaAutoBalance", "updateReplicaDiskSoftAntiAffinity",
-    "updateReplicaRebuildingBandwidthLimit", "updateReplicaSoftAntiAffinity", "updateReplicaZoneSoftAntiAffinity",
-    "updateSnapshotDataIntegrity", "updateSnapshotMaxCount", "updateSnapshotMaxSize", "updateUnmapMarkSnapChainRemoved",
+    "updateReplicaRebuildingBandwidthLimit", "updateReplicaSoftAntiAffinity",
+    "updateReplicaZoneSoftAntiAffinity",
+    "updateSnapshotDataIntegrity", "updateSnapshotMaxCount", "updateSnapshotMaxSize",
+    "updateUnmapMarkSnapChainRemoved",
     *ATTACHING,
 )  # fmt: skip
 DETACHED = (*SETTLED, "updateAccessMode", "updateUblkNumberOfQueue", "updateUblkQueueDepth")
 ATTACHED = (
-    *SETTLED, "snapshotCreate", "snapshotDelete", "snapshotGet", "snapshotList", "snapshotPurge", "snapshotRevert",
+    *SETTLED, "snapshotCreate", "snapshotDelete", "snapshotGet", "snapshotList", "snapshotPurge",
+    "snapshotRevert",
     "trimFilesystem", "updateReplicaCount",
 )  # fmt: skip
 BY_STATE: dict[str, tuple[str, ...]] = {"detached": DETACHED, "attaching": ATTACHING, "attached": ATTACHED}
@@ -97,7 +102,8 @@ def volume_wire(world: World, base: str, volume: Volume, *, brief: bool = False)
             "volume": volume.name,
         },
     }
-    return {**body, **volume.forced} if volume.forced else body
+    whole: Wire = generation.aged(world.generation, {**body, **volume.forced} if volume.forced else body)
+    return whole
 
 
 def controller(world: World, volume: Volume) -> Wire:
@@ -198,7 +204,8 @@ def rebuild_status(volume: Volume) -> list[Wire]:
         return []
     return [
         {
-            "actions": None, "error": "", "fromReplicaList": [r.source], "isRebuilding": r.state == "in_progress",
+            "actions": None, "error": "", "fromReplicaList": [r.source],
+            "isRebuilding": r.state == "in_progress",
             "links": None, "progress": r.progress, "replica": r.replica, "state": r.state,
         }
     ]  # fmt: skip
@@ -210,7 +217,8 @@ def restore_status(volume: Volume) -> list[Wire]:
         return []
     return [
         {
-            "actions": None, "backupURL": "", "error": "", "filename": "", "isRestoring": False, "lastRestored": "",
+            "actions": None, "backupURL": "", "error": "", "filename": "", "isRestoring": False,
+            "lastRestored": "",
             "links": None, "progress": 0, "replica": r.name, "state": "",
         }
         for r in volume.replicas if r.mode or (r.running and volume.state == "detaching")

@@ -1,7 +1,7 @@
 """How resources look on the wire, all but volumes.
 
-Every resource has `id`, `type`, `links` and `actions`; addresses are built from what the client called us, as Longhorn's
-API library does. Sizes are strings except in snapshot resources.
+Every resource has `id`, `type`, `links` and `actions`; addresses are built from what the client called us, as
+Longhorn's API library does. Sizes are strings except in snapshot resources.
 """
 
 from collections.abc import Iterable

@@ -1,14 +1,15 @@
 """Pods that use volumes, as Kubernetes and the CSI driver would do it.
 
-A starting pod writes a csi-attacher ticket and stays Pending until that is satisfied and the device is there; the CSI
-driver gives up a try after 90 s and tries again. A stopping pod takes the ticket away and leaves `lastPodRefAt`.
+A starting pod writes a csi-attacher ticket and stays Pending until that is satisfied and the device is there;
+the CSI driver gives up a try after 90 s and tries again. A stopping pod takes the ticket away and leaves
+`lastPodRefAt`.
 """
 
 import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from lhbackupd.simulator import attachment
+from lhbackupd.simulator import attachment, generation, singleattach
 from lhbackupd.simulator.model import Ticket, Volume
 from lhbackupd.simulator.refusal import Refusal
 from lhbackupd.simulator.world import World, rfc3339
@@ -93,12 +94,29 @@ def start(world: World, pod: Pod) -> Pod:
 
 def ask(world: World, volume: Volume, pod: Pod) -> None:
     """The CSI driver asks for the attachment, as often as needed."""
+    if generation.single(world):
+        _ask_single(world, volume, pod)
+        return
     if pod.ticket_id not in volume.tickets:
         parameters = {"disableFrontend": "false", "lastAttachedBy": ""}
         ticket = Ticket(pod.ticket_id, "csi-attacher", pod.node, parameters, world.elapsed())
         attachment.add(world, volume, ticket, by=f"pod {pod.name}")
     began = pod.try_began
     world.soon(world.timing.csi_timeout, lambda: _time_out(world, pod, began))
+
+
+def _ask_single(world: World, volume: Volume, pod: Pod) -> None:
+    """Before tickets: try until the volume is free. Refused tries leave no trace in the volume."""
+    if pod.stopped or world.volumes.get(volume.name) is not volume or pod.phase == "Running":
+        return
+    try:
+        singleattach.attach(
+            world, volume, node=pod.node, disable_frontend=False, by="", kind="csi-attacher", ticket_id=pod.ticket_id
+        )
+    except Refusal as refusal:
+        pod.message = refusal.message
+    if pod.ticket_id not in volume.tickets:
+        world.soon(world.timing.csi_retry, lambda: _ask_single(world, volume, pod))
 
 
 def _time_out(world: World, pod: Pod, began: float) -> None:
@@ -114,9 +132,7 @@ def reconcile(world: World, volume: Volume) -> None:
     """Pods whose volume became usable run; others say what they wait for."""
     if not world.pods:
         return
-    for pod in [
-        p for p in world.pods.values() if p.volume == volume.name and p.phase == "Pending" and not p.stopped
-    ]:
+    for pod in [p for p in world.pods.values() if p.volume == volume.name and p.phase == "Pending" and not p.stopped]:
         ticket = volume.tickets.get(pod.ticket_id)
         if ticket is None:
             continue
@@ -135,9 +151,7 @@ def _run(world: World, volume: Volume, pod: Pod) -> None:
             pod.phase = "Pending"
             return
         pod.phase, pod.waited, pod.message = "Running", round(world.elapsed() - pod.started, 3), ""
-        world.ledger.add(
-            "pod-running", volume.name, pod=pod.name, node=pod.node, waited=pod.waited, behind=pod.behind
-        )
+        world.ledger.add("pod-running", volume.name, pod=pod.name, node=pod.node, waited=pod.waited, behind=pod.behind)
         show(world, volume)
         _keep_writing(world, pod)
 
@@ -186,9 +200,7 @@ def write(world: World, volume: Volume, length: int, offset: int, *, by: str) ->
     volume.write_number += 1
     volume.write_times[volume.write_number] = world.elapsed()
     grown = volume.chain.write(offset, length, volume.write_number)
-    world.ledger.add(
-        "write", volume.name, bytes=length, offset=offset, by=by, grown=grown, number=volume.write_number
-    )
+    world.ledger.add("write", volume.name, bytes=length, offset=offset, by=by, grown=grown, number=volume.write_number)
     return grown
 
 

@@ -1,7 +1,8 @@
 """The state of one simulated cluster, and the two ways in which its parts reach each other.
 
-`touch` says that a volume changed: it gets a new version, and shortly afterwards every controller looks at it again
-(level-triggered, like Kubernetes controllers). `soon` plans something for later. Nothing in here decides anything.
+`touch` says that a volume changed: it gets a new version, and shortly afterwards every controller looks at it
+again (level-triggered, like Kubernetes controllers). `soon` plans something for later. Nothing in here
+decides anything.
 """
 
 import random
@@ -42,6 +43,7 @@ class World:
     generation: tuple[int, int] = (1, 13)
     changes: dict[str, int] = field(default_factory=dict)  #: kind of resource -> how often it changed
     next_port: int = 10000
+    load: dict[str, int] = field(default_factory=dict)  #: replicas per node
     _pending: set[str] = field(default_factory=set)
 
     def now(self) -> datetime:
@@ -96,6 +98,16 @@ class World:
     def flag(self, setting: str) -> bool:
         """A boolean setting."""
         return self.settings.get(setting, "false") == "true"
+
+    def backup(self, name: str) -> Backup | None:
+        """The Backup resource of that name."""
+        found = (target.backups.get(name) for target in self.targets.values())
+        return next((backup for backup in found if backup), None)
+
+    def backups_of(self, volume: str) -> list[Backup]:
+        """All Backup resources of a volume name, by name."""
+        found = [b for target in self.targets.values() for b in target.by_volume.get(volume, {}).values()]
+        return sorted(found, key=lambda backup: backup.name)
 
     def backups(self) -> dict[str, Backup]:
         """All Backup resources of all targets, by name."""

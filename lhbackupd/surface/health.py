@@ -40,7 +40,21 @@ def unready(*, keeper: Keeper, clock: Clock, config: Iterable[str] = ()) -> tupl
     reasons = [f"configuration: {fault}" for fault in config]
     if keeper.trouble:
         reasons.append(keeper.trouble if keeper.trouble.startswith("journal") else f"journal: {keeper.trouble}")
-    age = clock.monotonic() - keeper.turned
-    if age > 3 * TURN:
-        reasons.append(f"scheduler: its loop has not turned for {span(age)}")
+    if keeper.housekeeper.blocked:
+        reasons.append(f"twin: {keeper.housekeeper.blocked}")
+    if keeper.left:
+        reasons.append("left: `lhbackupd leave` was called; no run is let in until the daemon is started again")
+    if standstill := stands_still(keeper=keeper, clock=clock):
+        reasons.append(standstill)
     return tuple(reasons)
+
+
+def stands_still(*, keeper: Keeper, clock: Clock) -> str:
+    """Why a restart would help, which is what the watchdog is for; "" while it would not.
+
+    A full disk or a twin makes the daemon unready as well, and restarting it over and over would only hide why.
+    """
+    age = clock.monotonic() - keeper.turned
+    if keeper.left or age <= 3 * TURN:
+        return ""
+    return f"scheduler: its loop has not turned for {span(age)}"

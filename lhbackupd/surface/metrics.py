@@ -10,8 +10,22 @@ from typing import assert_never
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from lhbackupd.core.leases import Claim
 from lhbackupd.core.model import Outcome, Phase, Run
-from lhbackupd.engine.events import Defect, Event, JournalTrouble, Missed, Moved, Polled, Pruned, Rescheduled
+from lhbackupd.engine.events import (
+    ClockStepped,
+    Defect,
+    Event,
+    GaveBack,
+    JournalReplaced,
+    JournalTrouble,
+    Missed,
+    Moved,
+    Polled,
+    Pruned,
+    PruningRests,
+    Rescheduled,
+)
 from lhbackupd.longhorn.client import Exchange
 from lhbackupd.surface.words import waited
 
@@ -54,6 +68,14 @@ class Metrics:
         self._prune_faults = Counter(
             "lhbackupd_prune_failures", "Times that deleting such backups failed.", ["policy"], registry=registry
         )
+        self._given_back = Counter(
+            "lhbackupd_tickets_given_back",
+            "Attachment tickets of ours that no run held and that were withdrawn, by what they were.",
+            ["claim"],
+            registry=registry,
+        )
+        for claim in (Claim.ORPHAN, Claim.EXPIRED):  # there before it counts, so that its first increase is seen
+            self._given_back.labels(claim.value)
         self._defects = Counter("lhbackupd_defects", "Runs that met a defect of lhbackupd.", registry=registry)
         self._polls = Histogram(
             "lhbackupd_longhorn_poll_duration_seconds",
@@ -87,7 +109,9 @@ class Metrics:
                 self._prune_faults.labels(run.policy).inc(1 if event.fault else 0)
             case Defect():
                 self._defects.inc()
-            case Rescheduled() | JournalTrouble():
+            case GaveBack(fault=None):
+                self._given_back.labels(event.lease.claim.value).inc()
+            case Rescheduled() | JournalTrouble() | JournalReplaced() | GaveBack() | ClockStepped() | PruningRests():
                 pass  # gauges show how it stands now
             case _:
                 assert_never(event)

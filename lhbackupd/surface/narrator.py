@@ -11,9 +11,23 @@ from structlog.typing import FilteringBoundLogger
 from lhbackupd.core.cluster import Setting
 from lhbackupd.core.model import Outcome, Phase, Run
 from lhbackupd.core.protection import Protection
-from lhbackupd.engine.events import Defect, Event, JournalTrouble, Missed, Moved, Polled, Pruned, Rescheduled
+from lhbackupd.engine.events import (
+    ClockStepped,
+    Defect,
+    Event,
+    GaveBack,
+    JournalReplaced,
+    JournalTrouble,
+    Missed,
+    Moved,
+    Polled,
+    Pruned,
+    PruningRests,
+    Rescheduled,
+)
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.scheduler import Key
+from lhbackupd.engine.wreck import Wreck
 from lhbackupd.longhorn.client import SETTING
 from lhbackupd.surface import words
 
@@ -48,6 +62,16 @@ class LogListener:
             case JournalTrouble():
                 words_ = f"no new runs are let in, because the journal fails: {event.text}"
                 self._log.error(words_, action="journal.trouble", reason=event.text)
+            case JournalReplaced():
+                self._journal_replaced(event.wreck)
+            case PruningRests():
+                text = f"old backups of volume {event.run.volume} stay for now: {event.why}; set the clocks"
+                self._log.warning(text, action="backup.prune-rests", **_facts(event.run))
+            case GaveBack():
+                self._gave_back(event)
+            case ClockStepped():
+                text = f"the clock was set by {event.seconds:+.0f} s: due times were worked out anew"
+                self._log.warning(text, action="clock.stepped", seconds=event.seconds)
             case Defect():
                 self._defect(event)
             case _:
@@ -62,6 +86,12 @@ class LogListener:
             self._log.info(text, action=f"run.{run.phase.value}", **_facts(run))
         elif before.reason != run.reason or before.progress != run.progress:
             self._log.debug(f"run {run.id}: {run.reason}", action="run.goes-on", progress=run.progress, **_facts(run))
+        if run.stuck and not (before and before.stuck):
+            text = (
+                f"volume {run.volume} is not given back: Longhorn does not confirm that our ticket {run.ticket} is "
+                f"gone; run {run.id} asks for ever, and keeps nobody else waiting"
+            )
+            self._log.error(text, action="run.stuck", ticket=run.ticket, **_facts(run))
         if run.waiting_since is not None and (before is None or before.waiting_since is None):
             text = f"{run.waiter} waits for run {run.id}, which has volume {run.volume}"
             self._log.warning(text, action="workload.waits", waiter=run.waiter, **_facts(run))
@@ -135,11 +165,34 @@ class LogListener:
     def _pruned(self, event: Pruned) -> None:
         run, names = event.run, [backup.name for backup in event.deleted]
         if names:
-            text = f"deleted {len(names)} backups of volume {run.volume} that {run.policy} no longer keeps"
+            why = (
+                f"that {run.policy} no longer keeps"
+                if run.outcome is Outcome.COMPLETED
+                else f"that failed in run {run.id}"
+            )
+            text = f"deleted {len(names)} backups of volume {run.volume} {why}"
             self._log.info(text, action="backup.pruned", backups=names, **_facts(run))
         if event.fault is not None:
             text = f"old backups of volume {run.volume} could not all be deleted: {event.fault.text}"
             self._log.warning(text, action="backup.prune-failed", **{**_facts(run), "reason": event.fault.text})
+
+    def _gave_back(self, event: GaveBack) -> None:
+        lease = event.lease
+        facts = {"volume": lease.volume, "ticket": lease.ticket, "claim": lease.claim.value}
+        if event.fault is None:
+            text = f"gave volume {lease.volume} back: its {lease.claim.value} ticket {lease.ticket} has no run"
+            self._log.warning(text, action="lease.given-back", **facts)
+        else:
+            text = f"ticket {lease.ticket} on volume {lease.volume} could not be withdrawn: {event.fault.text}"
+            self._log.error(text, action="lease.held", **facts)
+
+    def _journal_replaced(self, wreck: Wreck) -> None:
+        text = (
+            f"the journal {wreck.file} was damaged ({wreck.why}): it was put aside as {wreck.aside.name}, and a new "
+            "one made; history is lost, and tickets of ours from before are given back when their deadlines pass, "
+            "or at once by `lhbackupd adopt`"
+        )
+        self._log.error(text, action="journal.replaced", aside=str(wreck.aside), reason=wreck.why)
 
     def _defect(self, event: Defect) -> None:
         text = f"run {event.run.id} met a defect of lhbackupd, please report it; the run is tried on"

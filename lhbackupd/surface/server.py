@@ -49,8 +49,13 @@ async def serve(app: ASGIApp, *, host: str, port: int, started: Callable[[int], 
     `host` is an address or a name, "" all addresses. Raises ListenError if the address cannot be had.
     """
     listener = await _listen(host, port)
+    await attend(app, listener, started=lambda: started(listener.getsockname()[1]), stop=stop)
+
+
+async def attend(app: ASGIApp, listener: socket.socket, *, started: Callable[[], None], stop: asyncio.Event) -> None:
+    """Serve `app` on a bound socket, and close that at the end; `started` is told once it can be connected to."""
     with contextlib.closing(listener):
-        server = Server(_config(app), started=lambda: started(listener.getsockname()[1]))
+        server = Server(_config(app), started=started)
         async with asyncio.TaskGroup() as tasks:
             stopping = tasks.create_task(_stop(server, stop))
             await server.serve(sockets=[listener])

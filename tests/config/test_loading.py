@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lhbackupd.config import Config, ConfigFault, check, load
-from lhbackupd.core.model import Detached, Limits, Match, Patience, Policy, Retry
+from lhbackupd.core.model import Detached, Keep, Limits, Match, Patience, Policy, Retry
 
 
 @pytest.fixture
@@ -73,11 +73,11 @@ patience = { attach = "1m", inspect = "2m", snapshot = "3m", backup = "1h", deta
             timezone="Europe/Berlin",
             match=Match(name=("pvc-*",), namespace=("shop",), pvc=("db-*",), group=("nightly", "gold")),
             detached=Detached.ALWAYS,
-            on_workload="finish",
+            give_way_after=None,
             min_new_bytes=4096,
             skip_unchanged_attached=True,
             allow_v2=True,
-            keep_last=7,
+            keep=Keep(last=7),
             patience=Patience(attach=60, inspect=120, snapshot=180, backup=3600, detach=240),
         ),
     )
@@ -140,7 +140,7 @@ def test_the_environment_wins_over_the_file(file: Path) -> None:
 def test_policies_in_the_environment_stand_in_place_of_those_in_the_file(file: Path) -> None:
     file.write_text(policy(""))
     environ = {"LHBACKUPD_POLICY": json.dumps([{"name": "b", "cron": "@daily", "keep": {"last": 2}}])}
-    assert load(file, environ).policies == (Policy(name="b", cron="@daily", keep_last=2),)
+    assert load(file, environ).policies == (Policy(name="b", cron="@daily", keep=Keep(last=2)),)
 
 
 def test_an_empty_variable_and_those_of_kubernetes_say_nothing(file: Path) -> None:
@@ -252,7 +252,11 @@ def test_policies_that_are_no_json_say_where(file: Path) -> None:
         ),
         ("[limits]\ncluster = true", "limits.cluster: found true: a whole number from 1 to 10000"),
         (policy("allow_v2 = 1"), "policy[0].allow_v2: found 1: true or false"),
-        (policy('on_workload = "yield"'), 'policy[0].on_workload: found "yield": "finish"'),
+        (
+            policy('on_workload = "within 5m"'),
+            'policy[0].on_workload: found "within 5m": "finish", "yield", or "finish-within" with a duration, '  # noqa: ISC004
+            'as in "finish-within 5m"',
+        ),
         (policy("keep = 7"), "policy[0].keep: found 7: a table"),
         ('[control]\nsocket = "run.sock"', 'control.socket: found "run.sock": an absolute path'),
         (
@@ -437,3 +441,14 @@ def test_a_user_name_with_a_colon_is_refused(file: Path) -> None:
     assert faults(file, '[longhorn]\nusername = "a:b"') == (
         'longhorn.username: found "a:b": a user name without colons',
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("finish", None), ("yield", 0.0), ("finish-within 5m", 300.0), ("finish-within 1h30m", 5400.0)],
+)
+def test_what_a_pod_waits_at_most_comes_from_on_workload(tmp_path: Path, written: str, seconds: float | None) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f'[[policy]]\nname = "a"\ncron = "0 2 * * *"\non_workload = "{written}"\n')
+    (found,) = load(file, {}).policies
+    assert found.give_way_after == seconds

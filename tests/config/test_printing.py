@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 
 from lhbackupd.config import check, example, load, show
-from lhbackupd.core.model import Policy
+from lhbackupd.core.model import Keep, Policy
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -18,7 +18,7 @@ def test_the_example_loads_and_says_the_defaults(tmp_path: Path) -> None:
     file.write_text(example())
     assert check(file, {}) == ()
     config, default = load(file, {}), load(None, {})
-    assert config.policies == (Policy(name="nightly", cron="0 2 * * *", keep_last=7),)
+    assert config.policies == (Policy(name="nightly", cron="0 2 * * *", keep=Keep(last=7)),)
     assert config.settings.model_copy(update={"policy": ()}) == default.settings
 
 

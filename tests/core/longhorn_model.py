@@ -147,6 +147,8 @@ class Longhorn:
                     self.tickets[own] = Ticket(own, "backup-controller", node, None)
                 elif self.tickets[own].satisfied:
                     each.state = "InProgress"
+                else:
+                    self.tickets[own].node = self.node or self.tickets[own].node
             elif not self.attached or own not in self.tickets:
                 self._end(each, "Error")
             elif not each.stuck:
@@ -167,8 +169,10 @@ class Longhorn:
         match command:
             case Attach(node=node, ticket=name):
                 self.tickets.setdefault(name, Ticket(name, "longhorn-api", node, frontend_disabled=True))
-            case Detach(ticket=name):
+            case Detach(ticket=name, backup=backup):
                 self.tickets.pop(name, None)
+                for found in [found for found in self.backups if found.name == backup]:
+                    self.delete_backup(found)
             case CreateSnapshot() | AskBackup():
                 return self._make(command)
         return None

@@ -22,7 +22,8 @@ from lhbackupd.core.cluster import (
     Volume,
 )
 from lhbackupd.core.commands import AskBackup, Attach, Command, CreateSnapshot, Detach, Seen, View
-from lhbackupd.core.machine import ASK_AGAIN, EDGES, LEASE, decide, views
+from lhbackupd.core.holding import ASK_AGAIN
+from lhbackupd.core.machine import EDGES, decide, views
 from lhbackupd.core.model import Detached, Outcome, Phase, Policy, Run
 from lhbackupd.core.naming import TicketName
 
@@ -92,7 +93,7 @@ def test_a_queued_run_with_a_slot_asks_for_the_detached_volume() -> None:
     after, command = step(run(), seen(detached()))
     assert (after.phase, after.node, after.target, after.started_at) == (Phase.ATTACHING, "node-1", "default", T0)
     assert command == Attach(node="node-1", ticket=after.ticket)
-    name = TicketName(instance="lhbackupd", journal="j0urnal", run="r1", deadline=T0 + LEASE)
+    name = TicketName(instance="lhbackupd", journal="j0urnal", run="r1", deadline=T0 + ORIGIN.lease)
     assert TicketName.parse(after.ticket) == name
 
 
@@ -207,6 +208,7 @@ def test_a_ticket_that_longhorn_does_not_show_is_asked_for_again() -> None:
         (seen(detached(standby=True)), Outcome.REFUSED),
         (seen(detached(), setting=Setting.FORBIDDEN), Outcome.SUSPENDED),
         (seen(detached(state="detaching")), None),
+        (seen(replace(attached(), tickets=())), None),
         (seen(detached(), setting=Setting.UNREAD), None),
         (seen(detached(), target=Target(name="s3", available=False)), None),
     ],
@@ -390,7 +392,7 @@ def snapshotting(**changes: object) -> tuple[Run, Command | None]:
 
 def test_a_ready_snapshot_leads_on_to_its_backup() -> None:
     after, command = snapshotting(snapshot=SnapshotReadiness(ready=True, created=T0))
-    assert (after.phase, after.snapshot_created, command) == (Phase.BACKING_UP, T0, None)
+    assert (after.phase, after.snapshot_holds, command) == (Phase.BACKING_UP, T0, None)
 
 
 def test_a_snapshot_that_is_not_ready_is_waited_for_whatever_came_of_asking_twice() -> None:
@@ -516,8 +518,8 @@ def test_a_backup_is_completed_when_it_is_completed_and_listed() -> None:
     assert after.protected_until == mine().snapshot_created
 
 
-def test_without_the_lists_word_the_snapshots_time_is_what_the_run_knows() -> None:
-    after, _ = step(running(snapshot_created=T0), seen(ours(), backups=(mine(snapshot_created=None),)))
+def test_what_the_run_knows_of_its_snapshots_time_goes_before_the_lists_word() -> None:
+    after, _ = step(running(snapshot_holds=T0), seen(ours(), backups=(mine(snapshot_created=at(60).wall),)))
     assert after.protected_until == T0
 
 

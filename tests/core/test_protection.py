@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from lhbackupd.core.model import Outcome, Phase, Run
-from lhbackupd.core.protection import Protection, after
+from lhbackupd.core.protection import Protection, after, not_after
 
 from .examples import T0, run
 
@@ -71,3 +71,10 @@ def test_a_run_that_inspected_has_checked_whatever_came_of_it(outcome: Outcome) 
 def test_the_first_word_starts_from_nothing() -> None:
     word = after(None, replace(ended(Outcome.SUSPENDED), finished_at=None))
     assert (word.policy, word.volume, word.last_at, word.last_check) == ("nightly", "vol", None, None)
+
+
+def test_a_word_from_a_clock_that_was_ahead_claims_nothing_beyond_now() -> None:
+    ahead, before = T0 + timedelta(days=365), T0 - timedelta(days=1)
+    word = Protection(policy="p", volume="v", last_at=ahead, protected_until=ahead, last_success=before)
+    kept = not_after(word, T0)
+    assert (kept.last_at, kept.protected_until, kept.last_success, kept.last_check) == (T0, T0, before, None)

@@ -1,19 +1,24 @@
 """What may be deleted, and what never."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
+from random import Random
+from zoneinfo import ZoneInfo
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lhbackupd.core.cluster import Backup, Snapshot
-from lhbackupd.core.retention import expired, newest_completed, stale_snapshots
+from lhbackupd.core.model import Keep
+from lhbackupd.core.retention import expired, newest_completed, stale_snapshots, verdicts
 
 from .examples import ORIGIN, T0, TWIN, backup, chain, made
 
 
 def names(*backups: Backup, keep: int | None) -> list[str]:
-    gone = expired(backups, volume="vol", policy="nightly", origin=ORIGIN, keep_last=keep)
+    gone = expired(
+        backups, volume="vol", policy="nightly", origin=ORIGIN, keep=None if keep is None else Keep(last=keep), zone=UTC
+    )
     return [each.name for each in gone]
 
 
@@ -80,7 +85,17 @@ def test_the_backup_made_after_a_revert_stays_although_its_snapshot_is_older() -
     keep=st.integers(0, 4),
 )
 def test_what_goes_is_ours_and_neither_the_newest_of_policy_nor_of_volume(backups: list[Backup], keep: int) -> None:
-    gone = {b.name for b in expired(backups, volume="vol", policy="nightly", origin=ORIGIN, keep_last=keep)}
+    gone = {
+        b.name
+        for b in expired(
+            backups,
+            volume="vol",
+            policy="nightly",
+            origin=ORIGIN,
+            keep=None if keep is None else Keep(last=keep),
+            zone=UTC,
+        )
+    }
     mine = [b for b in backups if b.completed and b.labels == made()]
     assert gone <= {b.name for b in mine}
     assert len(mine) - len(gone) >= min(len(mine), max(1, keep))
@@ -88,7 +103,9 @@ def test_what_goes_is_ours_and_neither_the_newest_of_policy_nor_of_volume(backup
         if newest := newest_completed(group):
             assert newest.name not in gone
     left = [b for b in backups if b.name not in gone]
-    assert not expired(left, volume="vol", policy="nightly", origin=ORIGIN, keep_last=keep)
+    assert not expired(
+        left, volume="vol", policy="nightly", origin=ORIGIN, keep=None if keep is None else Keep(last=keep), zone=UTC
+    )
 
 
 def snap(name: str, parent: str = "", **changes: object) -> Snapshot:
@@ -139,3 +156,105 @@ def test_a_newer_backup_on_another_target_does_not_make_the_last_snapshot_on_thi
 def test_our_snapshot_stays_while_another_policys_last_backup_is_of_it() -> None:
     weekly = backup("weekly", "s1", age=250, labels=made("weekly"))
     assert stale([snap("s1"), snap("s2", "s1")], OLD, MIDDLE, weekly) == ()
+
+
+# the rules by which backups are thinned out
+
+
+def nights(count: int, *, hour: int = 2) -> list[Backup]:
+    """One backup a night, the newest first: n0 is the night of T0's day."""
+    start = T0.replace(hour=hour, minute=0)
+    return [
+        replace(backup(f"n{n}", f"s{n}"), created=start - timedelta(days=n), snapshot_created=start - timedelta(days=n))
+        for n in range(count)
+    ]
+
+
+def left(backups: list[Backup], keep: Keep, zone: tzinfo = UTC) -> list[str]:
+    found = verdicts(backups, volume="vol", policy="nightly", origin=ORIGIN, keep=keep, zone=zone)
+    return [verdict.backup.name for verdict in found if verdict.kept_by]
+
+
+def test_the_newest_of_each_of_the_last_periods_stays() -> None:
+    kept = left(nights(400), Keep(daily=3, weekly=3, monthly=2, yearly=2))
+    days = [T0.date() - timedelta(days=int(name[1:])) for name in kept]
+    assert kept[:3] == ["n0", "n1", "n2"]
+    assert len({(day.isocalendar().year, day.isocalendar().week) for day in days}) >= 3
+    assert len({(day.year, day.month) for day in days}) >= 2
+    assert len({day.year for day in days}) == 2
+    assert len(kept) <= 3 + 3 + 2 + 2
+
+
+def test_periods_without_a_backup_are_not_counted() -> None:
+    sparse = [night for night in nights(100) if int(night.name[1:]) % 10 == 0]
+    assert left(sparse, Keep(daily=3)) == ["n0", "n10", "n20"]
+
+
+def test_a_clock_that_was_a_year_ahead_once_deletes_no_history() -> None:
+    ahead = replace(backup("ahead", "s-ahead"), created=T0 + timedelta(days=366), snapshot_created=T0)
+    assert left([ahead, *nights(7)], Keep(daily=4)) == ["ahead", "n0", "n1", "n2"]
+
+
+def test_within_counts_back_from_the_newest_backup() -> None:
+    assert left(nights(10), Keep(within=timedelta(days=3))) == ["n0", "n1", "n2", "n3"]
+
+
+def test_a_period_is_one_of_the_policys_zone() -> None:
+    late, early = nights(1, hour=23)[0], replace(nights(2, hour=1)[0], name="early")
+    assert left([late, early], Keep(daily=2)) == ["n0"]
+    assert left([late, early], Keep(daily=2), ZoneInfo("Europe/Berlin")) == ["n0", "early"]
+
+
+def test_so_many_stay_whatever_the_rules_say() -> None:
+    assert left(nights(9), Keep(last=1, minimum=4)) == ["n0", "n1", "n2", "n3"]
+
+
+def test_each_backup_says_which_rules_keep_it() -> None:
+    found = verdicts(nights(3), volume="vol", policy="nightly", origin=ORIGIN, keep=Keep(last=1, daily=2), zone=UTC)
+    day = f"{T0:%Y-%m-%d}"
+    assert [verdict.kept_by for verdict in found] == [
+        ("newest of the policy", "minimum 1", "last 1", f"daily {day}", "newest of the volume"),
+        (f"daily {T0 - timedelta(days=1):%Y-%m-%d}",),
+        (),
+    ]
+
+
+COUNTS = st.integers(0, 5)
+KEEPS = st.builds(
+    Keep,
+    last=COUNTS,
+    hourly=COUNTS,
+    daily=COUNTS,
+    weekly=COUNTS,
+    monthly=COUNTS,
+    yearly=COUNTS,
+    within=st.none() | st.timedeltas(timedelta(0), timedelta(days=400)),
+    minimum=COUNTS,
+)
+HISTORIES = st.lists(st.integers(0, 20_000), unique=True, max_size=40).map(
+    lambda hours: [
+        replace(
+            backup(f"b{h}", f"s{h}"),
+            created=T0 - timedelta(hours=h),
+            snapshot_created=T0 - timedelta(hours=h, minutes=1),
+        )
+        for h in hours
+    ]
+)
+
+
+@given(backups=HISTORIES, keep=KEEPS, order=st.randoms())
+def test_what_is_kept_depends_on_no_order_and_is_kept_again(backups: list[Backup], keep: Keep, order: Random) -> None:
+    kept = left(backups, keep)
+    shuffled = list(backups)
+    order.shuffle(shuffled)
+    assert left(shuffled, keep) == kept
+    assert left([each for each in backups if each.name in kept], keep) == kept
+    assert not backups or max(backups, key=lambda each: each.created).name in kept
+    assert len(kept) >= min(len(backups), max(1, keep.minimum, keep.last))
+
+
+@given(backups=HISTORIES, keep=KEEPS, more=st.sampled_from(["last", "hourly", "daily", "weekly", "monthly", "yearly"]))
+def test_a_larger_rule_never_keeps_less(backups: list[Backup], keep: Keep, more: str) -> None:
+    larger = replace(keep, **{more: getattr(keep, more) + 1})
+    assert set(left(backups, keep)) <= set(left(backups, larger))

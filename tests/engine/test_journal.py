@@ -1,7 +1,9 @@
 """The journal on a real SQLite file."""
 
+import sqlite3
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -103,6 +105,50 @@ def test_the_origin_stays_and_the_file_is_for_its_owner_only(journal: Journal, t
     assert stat.S_IMODE((tmp_path / "state.db").stat().st_mode) == 0o600
 
 
+#: the schema of version 1, as the first release made it
+VERSION_1 = """
+CREATE TABLE lhbackupd_facts (name VARCHAR(32) NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name));
+CREATE TABLE lhbackupd_runs (id VARCHAR(40) NOT NULL, policy VARCHAR(63) NOT NULL, volume VARCHAR(253) NOT NULL,
+  due FLOAT NOT NULL, attempt INTEGER NOT NULL, phase VARCHAR(16) NOT NULL, finished FLOAT, document TEXT NOT NULL,
+  PRIMARY KEY (id), UNIQUE (policy, volume, due, attempt));
+CREATE INDEX ix_lhbackupd_runs_volume ON lhbackupd_runs (volume);
+CREATE INDEX ix_lhbackupd_runs_finished ON lhbackupd_runs (finished);
+CREATE INDEX ix_lhbackupd_runs_phase ON lhbackupd_runs (phase);
+CREATE TABLE lhbackupd_protection (policy VARCHAR(63) NOT NULL, volume VARCHAR(253) NOT NULL, document TEXT NOT NULL,
+  PRIMARY KEY (policy, volume));
+INSERT INTO lhbackupd_facts VALUES ('version', '1'), ('origin', '0badc0de');
+"""
+#: a run in flight as version 1 wrote it: without the fields that came later
+IN_FLIGHT = (
+    '{"id":"r1","policy":"nightly","volume":"db","due":"2026-03-02T02:00:00Z","attempt":1,"phase":"snapshotting",'
+    '"outcome":null,"reason":"8388608 bytes","can_pass":false,"queued_at":"2026-03-02T02:00:00Z","node":"node-1",'
+    '"ticket":"lhbackupd:lhbackupd:0badc0de:r1:20260302T021500Z","snapshot":"lhbackupd-r1","own_snapshot":true}'
+)
+
+
+def test_an_older_journal_is_migrated_with_its_runs_in_flight(tmp_path: Path) -> None:
+    file = tmp_path / "state.db"
+    with closing(sqlite3.connect(file)) as old:
+        old.executescript(VERSION_1)
+        row = ("r1", "nightly", "db", NOW.timestamp(), 1, "snapshotting", None, IN_FLIGHT)
+        old.execute("INSERT INTO lhbackupd_runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        old.commit()
+    journal = Journal(url=f"sqlite:///{file}")
+    journal.open()
+    (run,) = journal.unfinished()
+    assert (run.phase, run.snapshot, run.node) == (Phase.SNAPSHOTTING, "lhbackupd-r1", "node-1")
+    assert journal.origin == "0badc0de"
+    with journal.engine.begin() as connection:
+        facts = dict(connection.execute(sa.text("SELECT name, value FROM lhbackupd_facts")).all())
+        indexes = set(connection.scalars(sa.text("SELECT name FROM sqlite_master WHERE type = 'index'")))
+    assert facts["version"] == str(VERSION)
+    assert "lhbackupd_runs_by_volume" in indexes
+    assert "ix_lhbackupd_runs_volume" not in indexes
+    journal.open()
+    assert journal.unfinished() == (run,)
+    journal.close()
+
+
 def test_a_newer_schema_is_refused_with_what_to_do(journal: Journal) -> None:
     with journal.engine.begin() as connection:
         connection.execute(sa.text(f"UPDATE lhbackupd_facts SET value = '{VERSION + 1}' WHERE name = 'version'"))
@@ -129,6 +175,25 @@ def test_reading_a_journal_that_does_not_exist_makes_none(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+def test_whose_journal_it_is_can_be_read_without_changing_it(journal: Journal, tmp_path: Path) -> None:
+    journal.close()
+    before = (tmp_path / "state.db").read_bytes()
+    reader = Journal(url=f"sqlite:///{tmp_path}/state.db", readonly=True)
+    reader.identify()
+    reader.close()
+    assert reader.origin == journal.origin
+    assert (tmp_path / "state.db").read_bytes() == before
+
+
+def test_a_journal_of_a_newer_version_is_not_identified(journal: Journal, tmp_path: Path) -> None:
+    with journal.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE lhbackupd_facts SET value = :v WHERE name = 'version'"), {"v": VERSION + 1})
+    reader = Journal(url=f"sqlite:///{tmp_path}/state.db", readonly=True)
+    with pytest.raises(JournalError, match="a newer lhbackupd made"):
+        reader.identify()
+    reader.close()
+
+
 _TEXT = st.text(max_size=40)
 
 
@@ -148,3 +213,13 @@ def test_any_run_survives_the_journal(reason: str, backup: str, known: list[str]
     journal.save(run)
     assert (*journal.unfinished(), *journal.history()) == (run,)
     journal.close()
+
+
+def test_ends_that_were_due_after_now_are_dropped_and_open_runs_stay(journal: Journal) -> None:
+    later = NOW + timedelta(days=365)
+    journal.enqueue(
+        [finished(a_run("ahead", due=later)), a_run("open", volume="b", due=later), finished(a_run("past"))]
+    )
+    assert journal.forget_after(NOW) == 1
+    assert [run.id for run in journal.unfinished()] == ["open"]
+    assert [run.id for run in journal.history()] == ["past"]

@@ -259,3 +259,20 @@ async def test_a_run_of_a_policy_that_is_gone_after_a_restart_ends_and_gives_bac
         await rig.finished(1)
     assert rig.outcomes() == [Outcome.GONE]
     assert (await rig.shows("db"))["state"] == "detached"
+
+
+async def test_a_run_whose_schedule_could_not_move_on_is_run_all_the_same(rig: Rig) -> None:
+    await rig.volume("db", data=MIB)
+    async with rig.daemon(rig.config()) as engine:
+        await rig.until(lambda: len(engine.scheduler.schedules) == 1)
+        with engine.journal.engine.begin() as connection:
+            connection.execute(
+                sa.text("CREATE TRIGGER full BEFORE INSERT ON apscheduler_jobs BEGIN SELECT RAISE(ABORT, 'full'); END")
+            )
+        await rig.until(lambda: rig.phase(Phase.QUEUED))
+        await rig.clock.sleep(10)
+        assert engine.keeper.trouble
+        with engine.journal.engine.begin() as connection:
+            connection.execute(sa.text("DROP TRIGGER full"))
+        await rig.finished(1, seconds=60)
+    assert rig.outcomes() == [Outcome.COMPLETED]

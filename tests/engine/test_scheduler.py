@@ -170,3 +170,16 @@ def test_half_past_two_happens_once_in_both_nights_when_clocks_move(
         desk.now = due
         fired += [moment.strftime("%Y-%m-%dT%H:%M:%S") for _, moment in desk.fire()]
     assert fired == expected
+
+
+def test_times_that_a_clock_ahead_has_left_are_worked_out_anew_and_no_others(desk: Desk) -> None:
+    desk.scheduler.sync(nightly("missed"))
+    desk.now = at("02T12:00:00") + timedelta(days=365)
+    desk.scheduler.sync({**nightly("missed"), **nightly("ahead")})
+    desk.now = at("02T12:00:00")
+    assert desk.scheduler.recompute() == (("nightly", "ahead"),)
+    assert desk.next_times() == {
+        "nightly/missed": at("02T02:00:00").timestamp(),
+        "nightly/ahead": at("03T02:00:00").timestamp(),
+    }
+    assert desk.scheduler.recompute() == ()

@@ -277,3 +277,12 @@ def test_size_that_is_none_is_an_error(value: int | str) -> None:
 @pytest.mark.parametrize(("value", "number"), [("", 0), (None, 0), ("0", 0), ("42", 42), (42, 42), (LARGEST, LARGEST)])
 def test_size_is_read_in_either_spelling(value: int | str | None, number: int) -> None:
     assert size(value, "size") == number
+
+
+def test_snapshot_records_have_their_labels_and_a_volume_without_any_has_none() -> None:
+    (record,) = wire.decode_snapshot_records(answer("831"))
+    assert record.name == "nightly--8f8de099-3629-4ea8-b60c-d75106f89c3c"
+    assert record.labels == {"RecurringJob": "nightly", "by": "me"}
+    assert record.created == datetime(2026, 11, 22, 11, 43, 14, tzinfo=UTC)
+    assert not record.removed
+    assert wire.decode_snapshot_records(answer("322")) == ()

@@ -45,7 +45,9 @@ class Driver:
         self.clock.t += seconds
         self.cluster.advance()
 
-    async def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> httpx.Response:
+    async def ask(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> httpx.Response:
         content = None if body is None else (body if isinstance(body, str) else json.dumps(body))
         given = {"Content-Type": "application/json", **(headers or {})}
         return await self.http.request(method, path, content=content, headers=given)
@@ -71,8 +73,12 @@ class Driver:
         await self.post("/v1/volumes", name=name, **{"size": "3Gi", "numberOfReplicas": 2, **body})
         self.pass_time(1)
 
-    async def attach(self, name: str, node: str, ticket: str = "t", *, frontend: bool = False, wait: float = 2.3) -> None:
-        await self.act(name, "attach", hostId=node, disableFrontend=not frontend, attachmentID=ticket, attachedBy="test")
+    async def attach(
+        self, name: str, node: str, ticket: str = "t", *, frontend: bool = False, wait: float = 2.3
+    ) -> None:
+        await self.act(
+            name, "attach", hostId=node, disableFrontend=not frontend, attachmentID=ticket, attachedBy="test"
+        )
         self.pass_time(wait)
 
     async def snapshot(self, name: str, snapshot: str, **more: Any) -> None:

@@ -35,7 +35,11 @@ class Replay(Driver):
             text = text.replace(recorded, ours)
         text = re.sub(r"\bnode-[1-3]\b", lambda m: NODES[m[0]], text)
         text = re.sub(r"\bre(c?)-([a-z]+\d?)\b", r"vol\1-\2-z", text)
-        return re.sub(r"\bsnap(cr)?-(\w+)\b", lambda m: m[0] if m[2].startswith("contr") else f"shot{m[1] or ''}-{m[2]}", text)
+        return re.sub(
+            r"\bsnap(cr)?-(\w+)\b",
+            lambda m: m[0] if m[2].startswith("contr") else f"shot{m[1] or ''}-{m[2]}",
+            text,
+        )
 
     async def play(self, name: str, *, folder: str = "exchanges", loose: tuple[str, ...] = (), also: Any = None) -> Any:
         """Make one recorded request; `loose` names values that are a race in Longhorn."""
@@ -43,7 +47,10 @@ class Replay(Driver):
         asked, want = recorded["request"], recorded["response"]
         body = asked["body"] if isinstance(asked["body"], str | None) else json.dumps(asked["body"])
         answer = await self.ask(
-            asked["method"], self.other(asked["path"]), self.other(body) if body else None, asked.get("headers")
+            asked["method"],
+            self.other(asked["path"]),
+            self.other(body) if body else None,
+            asked.get("headers"),
         )
         found = []
         if answer.status_code != want["status"]:

@@ -16,8 +16,10 @@ async def snapshots(r: Replay) -> None:
         await r.play(name)
     r.pass_time(5)
     for name in (
-        "205-snapshotCRList-cr-appeared", "206-snapshotGet", "207-snapshotGet-missing", "208-snapshotGet-volume-head",
-        "209-snapshotCRGet", "210-snapshotCRGet-missing", "211-snapshotCRCreate", "212-snapshotCRGet-right-after",
+        "205-snapshotCRList-cr-appeared", "206-snapshotGet", "207-snapshotGet-missing",
+        "208-snapshotGet-volume-head",
+        "209-snapshotCRGet", "210-snapshotCRGet-missing", "211-snapshotCRCreate",
+        "212-snapshotCRGet-right-after",
     ):  # fmt: skip
         await r.play(name)
     r.pass_time(6)
@@ -56,7 +58,8 @@ async def backups(r: Replay) -> None:
     r.pass_time(4)
     for name in (
         "241-backupvolumes-list-filled", "242-backupvolume-get", "243-backupvolume-get-by-volume-name",
-        "244-backupvolume-missing", "245-backupList", "246-backupList-by-volume-name", "247-backupListByVolume",
+        "244-backupvolume-missing", "245-backupList", "246-backupList-by-volume-name",
+        "247-backupListByVolume",
         "248-backupListByVolume-without-name", "249-backupGet", "250-backupGet-missing",
         "251-backupListByVolume-missing", "252-snapshotBackup-missing-snapshot", "253-snapshotBackup-no-name",
     ):  # fmt: skip

@@ -5,13 +5,16 @@ from tests.simulator.replaying import Replay
 
 async def root_and_settings(r: Replay) -> None:
     for name in (
-        "036-backuptarget-get", "035-backuptargets", "039-backuptarget-missing", "032-node-missing", "031-node-get",
+        "036-backuptarget-get", "035-backuptargets", "039-backuptarget-missing", "032-node-missing",
+        "031-node-get",
         "030-nodes-list", "033-engineimages", "034-instancemanagers", "037-events", "038-disktags",
-        "001-get-root", "002-get-v1", "003-get-schemas", "004-get-schema-volume", "005-get-schema-attachInput",
+        "001-get-root", "002-get-v1", "003-get-schemas", "004-get-schema-volume",
+        "005-get-schema-attachInput",
         "006-get-apiversions", "007-unknown-path", "008-method-not-allowed", "009-v1-trailing-slash",
         "023-setting-int-invalid", "022-setting-readonly-put", "021-setting-put-garbage-json",
         "020-setting-unknown-put", "019-setting-unknown-get", "010-settings-list", "011-setting-get",
-        "012-setting-put-true", "014-setting-put-invalid", "015-setting-put-bool-type", "016-setting-put-empty-body",
+        "012-setting-put-true", "014-setting-put-invalid", "015-setting-put-bool-type",
+        "016-setting-put-empty-body",
         "017-setting-get-after-empty", "013-setting-put-false-full-body", "018-setting-put-back",
         "802-authorization-ignored", "803-x-forwarded", "401-recurringjob-create",
     ):  # fmt: skip
@@ -36,7 +39,8 @@ async def volumes(r: Replay) -> None:
     await r.play("055-volume-create-huge-unschedulable", loose=("conditions",))
     r.pass_time(1)
     for name in (
-        "056-volume-unschedulable", "057-attach-unschedulable", "058-volume-delete", "059-volume-delete-missing",
+        "056-volume-unschedulable", "057-attach-unschedulable", "058-volume-delete",
+        "059-volume-delete-missing",
     ):  # fmt: skip
         await r.play(name)
 
@@ -53,9 +57,11 @@ async def tickets(r: Replay) -> None:
     for name in ("103-volume-attached-healthy", "104-attach-same-again", "105-attach-missing-node"):
         await r.play(name)
     for name in (
-        "106-attach-other-node-second-ticket", "107-volume-second-ticket-unsatisfied", "108-detach-second-ticket",
+        "106-attach-other-node-second-ticket", "107-volume-second-ticket-unsatisfied",
+        "108-detach-second-ticket",
         "109-attach-same-node-frontend-enabled", "110-volume-frontend-ticket-unsatisfied",
-        "111-detach-frontend-ticket", "112-attach-no-attachmentid", "114-detach-empty-body-removes-empty-ticket",
+        "111-detach-frontend-ticket", "112-attach-no-attachmentid",
+        "114-detach-empty-body-removes-empty-ticket",
         "115-volume-after-empty-detach", "116-attach-unknown-attacher-type",
     ):  # fmt: skip
         await r.play(name)

@@ -14,7 +14,8 @@ async def jobs(r: Replay) -> None:
         "400-recurringjobs-empty", "401-recurringjob-create", "402-recurringjob-get", "403-recurringjob-list",
         "404-recurringjob-duplicate", "405-recurringjob-update", "406-recurringjob-missing",
         "407-recurringjob-bad-cron", "408-recurringjob-bad-task", "411-recurringjob-retain-too-big",
-        "420-recurringJobList-default", "421-recurringJobAdd", "422-recurringJobAdd-group", "423-recurringJobList",
+        "420-recurringJobList-default", "421-recurringJobAdd", "422-recurringJobAdd-group",
+        "423-recurringJobList",
     ):  # fmt: skip
         await r.play(name)
     await r.act("volc-d-z", "recurringJobAdd", name="nope", isGroup=False)
@@ -95,15 +96,46 @@ async def races(r: Replay) -> None:
     await pods(r)
     backup, api = "backup-controller", "longhorn-api"
     x = "backup-controller-x"
-    await two(r, "530-race-api-vs-csi", ticket("a-bk", api, "node-2", "true"), ticket("csi-x", "csi-attacher", "node-3", "false"), 0.01)
-    await two(r, "530-race-backup-controller-vs-api", ticket(x, backup, "node-2", "any"), ticket("z-api", api, "node-3", "true"), 0.01)
     await two(
-        r, "530-race-snapshot-vs-backup-controller", ticket("snapshot-controller-x", "snapshot-controller", "node-2", "any"),
+        r,
+        "530-race-api-vs-csi",
+        ticket("a-bk", api, "node-2", "true"),
+        ticket("csi-x", "csi-attacher", "node-3", "false"),
+        0.01,
+    )
+    await two(
+        r,
+        "530-race-backup-controller-vs-api",
+        ticket(x, backup, "node-2", "any"),
+        ticket("z-api", api, "node-3", "true"),
+        0.01,
+    )
+    await two(
+        r, "530-race-snapshot-vs-backup-controller", ticket("snapshot-controller-x", "snapshot-controller",
+        "node-2", "any"),
         ticket(x, backup, "node-3", "any"), 0.1,
     )  # fmt: skip
-    await two(r, "530-race-two-api", ticket("b-bk", api, "node-2", "true"), ticket("a-bk", api, "node-1", "true"), 0.1)
-    await two(r, "540-interrupt-backup-controller-by-api", ticket(x, backup, "node-2", "any"), ticket("other", api, "node-3", "true"), 3)
-    await two(r, "540-interrupt-backup-controller-by-csi", ticket(x, backup, "node-2", "any"), ticket("other", "csi-attacher", "node-3", "false"), 3)
+    await two(
+        r,
+        "530-race-two-api",
+        ticket("b-bk", api, "node-2", "true"),
+        ticket("a-bk", api, "node-1", "true"),
+        0.1,
+    )
+    await two(
+        r,
+        "540-interrupt-backup-controller-by-api",
+        ticket(x, backup, "node-2", "any"),
+        ticket("other", api, "node-3", "true"),
+        3,
+    )
+    await two(
+        r,
+        "540-interrupt-backup-controller-by-csi",
+        ticket(x, backup, "node-2", "any"),
+        ticket("other", "csi-attacher", "node-3", "false"),
+        3,
+    )
     await interrupted(r)
     await node_down(r)
 
@@ -140,10 +172,22 @@ async def priorities(r: Replay) -> None:
     await r.make(P, size="3Gi")
     csi, backup, api = "csi-attacher", "backup-controller", "longhorn-api"
     sets = {
-        "api-1000-beats-csi-900": [ticket("a-csi", csi, "node-3", "false"), ticket("z-api", api, "node-2", "true")],
-        "csi-900-beats-backup-800": [ticket("a-backup", backup, "node-2", "any"), ticket("z-csi", csi, "node-3", "false")],
-        "same-priority-smallest-id-wins": [ticket("b-api", api, "node-2", "true"), ticket("a-api", api, "node-1", "true")],
-        "unknown-type-0-loses": [ticket("a-own", "my-own-type", "node-2", "true"), ticket("z-backup", backup, "node-3", "any")],
+        "api-1000-beats-csi-900": [
+            ticket("a-csi", csi, "node-3", "false"),
+            ticket("z-api", api, "node-2", "true"),
+        ],
+        "csi-900-beats-backup-800": [
+            ticket("a-backup", backup, "node-2", "any"),
+            ticket("z-csi", csi, "node-3", "false"),
+        ],
+        "same-priority-smallest-id-wins": [
+            ticket("b-api", api, "node-2", "true"),
+            ticket("a-api", api, "node-1", "true"),
+        ],
+        "unknown-type-0-loses": [
+            ticket("a-own", "my-own-type", "node-2", "true"),
+            ticket("z-backup", backup, "node-3", "any"),
+        ],
     }
     for name, both in sets.items():
         await r.sim(f"volumes/{P}/tickets", tickets=both)
@@ -151,7 +195,10 @@ async def priorities(r: Replay) -> None:
         await r.play(f"810-priority-{name}")
         await r.act(P, "detach", forceDetach=True)
         r.pass_time(3)
-    await r.sim(f"volumes/{P}/tickets", tickets=[{**ticket("bk-int", backup, "node-2", "true"), "attachedBy": "other-client"}])
+    await r.sim(
+        f"volumes/{P}/tickets",
+        tickets=[{**ticket("bk-int", backup, "node-2", "true"), "attachedBy": "other-client"}],
+    )
     r.pass_time(14)
     await r.play("820-our-ticket-of-type-backup-controller")
     await start_pod(r, P, "node-3")
@@ -247,7 +294,9 @@ async def own_job(r: Replay) -> None:
     await r.play("831-snapshotCRList-after-recurring-backup")
     found = (await r.volume("volc-j1-z"))["backupStatus"][0]["backupURL"]
     r.alias["s3://bucket@us-east-1/?backup=backup-a2a21b14f39a4473&volume=rec-j1"] = found
-    assert (await r.ask("PUT", "/v1/settings/allow-recurring-job-while-volume-detached", {"value": "true"})).status_code == 200
+    assert (
+        await r.ask("PUT", "/v1/settings/allow-recurring-job-while-volume-detached", {"value": "true"})
+    ).status_code == 200
     await r.sim("jobs/evening/run")
     r.pass_time(30)
     await r.play("840-volume-create-from-backup", loose=("conditions",))
@@ -281,7 +330,11 @@ async def real_engine(r: Replay) -> None:
     await r.act(b, "detach", attachmentID="fe")
     r.pass_time(3)
     await r.attach(b, "node-1", "bk-1", wait=8)
-    await r.play("123-snapshotList-reattached-disablefrontend", folder=f, also=lambda s: s["data"][0]["size"] == str(20 * MIB + 4096))
+    await r.play(
+        "123-snapshotList-reattached-disablefrontend",
+        folder=f,
+        also=lambda s: s["data"][0]["size"] == str(20 * MIB + 4096),
+    )
     await r.play("124-snapshotCreate", folder=f)
     await r.play("125-snapshotList-after-create", folder=f)
     await r.play("126-snapshotCreate-duplicate", folder=f, loose=("message",))
@@ -303,12 +356,20 @@ async def real_backups(r: Replay, b: str, f: str) -> None:
     r.pass_time(6)
     await r.act(b, "snapshotBackup", name="s2")
     r.pass_time(10)
-    await r.play("141-backupList", folder=f, also=lambda found: "4194304" in {x["newlyUploadDataSize"] for x in found["data"]})
+    await r.play(
+        "141-backupList",
+        folder=f,
+        also=lambda found: "4194304" in {x["newlyUploadDataSize"] for x in found["data"]},
+    )
     await r.act(b, "snapshotDelete", name="s1")
     await r.play("150-snapshotList-s1-deleted", folder=f)
     await r.play("151-snapshotPurge", folder=f, loose=("state", "replica"))
     r.pass_time(6)
-    await r.play("152-snapshotList-purged", folder=f, also=lambda s: str(20 * MIB + 4096) in [x["size"] for x in s["data"]])
+    await r.play(
+        "152-snapshotList-purged",
+        folder=f,
+        also=lambda s: str(20 * MIB + 4096) in [x["size"] for x in s["data"]],
+    )
     await r.play("153-volume-purgeStatus", folder=f)
     await r.play("154-snapshotCRDelete-newest", folder=f)
     r.pass_time(6)

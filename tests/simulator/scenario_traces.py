@@ -22,7 +22,15 @@ def of(*names: str) -> Callable[[Scenario], Scenario]:
     return register
 
 
-async def prepared(d: Driver, node: str = "node-2", id_: str = "backup-client-1", *, mib: int = 0, snap: str = "", **body: Any) -> None:
+async def prepared(
+    d: Driver,
+    node: str = "node-2",
+    id_: str = "backup-client-1",
+    *,
+    mib: int = 0,
+    snap: str = "",
+    **body: Any,
+) -> None:
     """A volume attached by our ticket, healthy, with data and a snapshot."""
     await d.make(V, **body)
     await d.attach(V, node, id_, wait=9)
@@ -144,7 +152,10 @@ async def interrupt(d: Driver, rows: Rows) -> None:
 
 async def int_held(d: Driver) -> None:
     await d.make(V)
-    await d.sim(f"volumes/{V}/tickets", tickets=[{**ticket("bk-int", "backup-controller", "node-1", "true"), "attachedBy": "us"}])
+    await d.sim(
+        f"volumes/{V}/tickets",
+        tickets=[{**ticket("bk-int", "backup-controller", "node-1", "true"), "attachedBy": "us"}],
+    )
     d.pass_time(12)
 
 
@@ -322,25 +333,45 @@ async def at_once(d: Driver, rows: Rows, *tickets: dict[str, Any], hold: float =
 @of("priority-api-1000-beats-csi-900")
 async def api_beats_csi(d: Driver, rows: Rows) -> None:
     await d.make(V)
-    await at_once(d, rows, ticket("z-api", "longhorn-api", "node-1", "true"), ticket("a-csi", "csi-attacher", "node-2", "false"))
+    await at_once(
+        d,
+        rows,
+        ticket("z-api", "longhorn-api", "node-1", "true"),
+        ticket("a-csi", "csi-attacher", "node-2", "false"),
+    )
 
 
 @of("priority-csi-900-beats-backup-800")
 async def csi_beats_backup(d: Driver, rows: Rows) -> None:
     await d.make(V)
-    await at_once(d, rows, ticket("z-csi", "csi-attacher", "node-2", "false"), ticket("a-backup", "backup-controller", "node-1", "any"))
+    await at_once(
+        d,
+        rows,
+        ticket("z-csi", "csi-attacher", "node-2", "false"),
+        ticket("a-backup", "backup-controller", "node-1", "any"),
+    )
 
 
 @of("priority-same-priority-smallest-id-wins")
 async def smallest_id(d: Driver, rows: Rows) -> None:
     await d.make(V)
-    await at_once(d, rows, ticket("b-api", "longhorn-api", "node-1", "true"), ticket("a-api", "longhorn-api", "node-3", "true"))
+    await at_once(
+        d,
+        rows,
+        ticket("b-api", "longhorn-api", "node-1", "true"),
+        ticket("a-api", "longhorn-api", "node-3", "true"),
+    )
 
 
 @of("priority-unknown-type-0-loses")
 async def unknown_loses(d: Driver, rows: Rows) -> None:
     await d.make(V)
-    await at_once(d, rows, ticket("a-own", "my-own-type", "node-1", "true"), ticket("z-backup", "backup-controller", "node-2", "any"))
+    await at_once(
+        d,
+        rows,
+        ticket("a-own", "my-own-type", "node-1", "true"),
+        ticket("z-backup", "backup-controller", "node-2", "any"),
+    )
 
 
 async def backed_up(d: Driver) -> None:
@@ -353,20 +384,35 @@ async def backed_up(d: Driver) -> None:
 @of("race-api-vs-csi")
 async def race_api_csi(d: Driver, rows: Rows) -> None:
     await backed_up(d)
-    await at_once(d, rows, ticket("a-bk", "longhorn-api", "node-1", "true"), ticket("csi-x", "csi-attacher", "node-2", "false"), hold=3.6)
+    await at_once(
+        d,
+        rows,
+        ticket("a-bk", "longhorn-api", "node-1", "true"),
+        ticket("csi-x", "csi-attacher", "node-2", "false"),
+        hold=3.6,
+    )
 
 
 @of("race-backup-controller-vs-api")
 async def race_backup_api(d: Driver, rows: Rows) -> None:
     await backed_up(d)
     x = "backup-controller-x"
-    await at_once(d, rows, ticket(x, "backup-controller", "node-1", "any"), ticket("z-api", "longhorn-api", "node-2", "true"), hold=3.6)
+    await at_once(
+        d,
+        rows,
+        ticket(x, "backup-controller", "node-1", "any"),
+        ticket("z-api", "longhorn-api", "node-2", "true"),
+        hold=3.6,
+    )
 
 
 @of("race-snapshot-vs-backup-controller")
 async def race_controllers(d: Driver, rows: Rows) -> None:
     await backed_up(d)
-    await d.sim(f"volumes/{V}/tickets", tickets=[ticket("snapshot-controller-x", "snapshot-controller", "node-1", "any")])
+    await d.sim(
+        f"volumes/{V}/tickets",
+        tickets=[ticket("snapshot-controller-x", "snapshot-controller", "node-1", "any")],
+    )
     d.pass_time(0.1)
     await at_once(d, rows, ticket("backup-controller-x", "backup-controller", "node-2", "any"), hold=3.6)
 

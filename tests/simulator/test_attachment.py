@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lhbackupd.simulator.attachment import INTERRUPTIBLE, PRIORITY, WORKLOAD, choose, compatible, should_detach, verdict
+from lhbackupd.simulator.attachment import (
+    INTERRUPTIBLE,
+    PRIORITY,
+    WORKLOAD,
+    choose,
+    compatible,
+    should_detach,
+    verdict,
+)
 from lhbackupd.simulator.chain import Chain
 from lhbackupd.simulator.model import Ticket, Volume
 
@@ -37,7 +45,9 @@ def volume(held: dict[str, Ticket], *, node: str = "node-1", disabled: bool = Fa
 
 
 @given(tickets)
-def test_nobody_of_higher_priority_and_nobody_of_equal_priority_and_smaller_id_is_passed_over(held: dict[str, Ticket]) -> None:
+def test_nobody_of_higher_priority_and_nobody_of_equal_priority_and_smaller_id_is_passed_over(
+    held: dict[str, Ticket],
+) -> None:
     winner = choose(held)
     if winner is None:
         assert not held
@@ -71,7 +81,14 @@ def test_a_satisfied_ticket_has_its_node_and_its_frontend(held: dict[str, Ticket
 
 @pytest.mark.parametrize(
     ("wish", "disabled", "fits"),
-    [("true", True, True), ("true", False, False), ("false", True, False), ("false", False, True), ("any", True, True), (None, False, True)],
+    [
+        ("true", True, True),
+        ("true", False, False),
+        ("false", True, False),
+        ("false", False, True),
+        ("any", True, True),
+        (None, False, True),
+    ],
 )
 def test_a_tickets_frontend_wish_is_compared_with_the_volumes(wish: str | None, disabled: bool, fits: bool) -> None:
     parameters = {} if wish is None else {"disableFrontend": wish}

@@ -1,4 +1,4 @@
-"""Things that only a whole cluster shows: truth about backups, the cache, determinism, timing, losses of events."""
+"""Things that only a whole cluster shows: truth about backups, the cache, determinism, lost events."""
 
 import json
 from typing import Any
@@ -88,7 +88,10 @@ async def test_an_offline_cycle_of_another_client_changes_nothing_in_the_volume(
         assert after == before
         assert (await d.summary("v"))["bytes_written"] == 9 * MIB
         events = (await d.http.get("/v1/events")).json()["data"]
-        assert {e["event"]["reason"] for e in events if e["event"]["involvedObject"]["kind"] == "Volume"} >= {"Attached", "Detached"}
+        assert {e["event"]["reason"] for e in events if e["event"]["involvedObject"]["kind"] == "Volume"} >= {
+            "Attached",
+            "Detached",
+        }
 
 
 async def test_a_write_to_a_detached_volume_is_refused_with_the_reason() -> None:
@@ -169,7 +172,8 @@ async def test_timing_can_be_changed_while_the_cluster_runs() -> None:
 
 
 STEPS = st.lists(
-    st.sampled_from(["attach1", "attach2", "frontend", "detach", "force", "write", "snapshot", "backup", "pod", "stop", "kill", "wait", "long", "off", "on"]),
+    st.sampled_from(["attach1", "attach2", "frontend", "detach", "force", "write", "snapshot", "backup",
+    "pod", "stop", "kill", "wait", "long", "off", "on"]),
     min_size=3,
     max_size=25,
 )  # fmt: skip
@@ -177,8 +181,14 @@ STEPS = st.lists(
 
 async def perform(d: Driver, step: str, number: int) -> None:
     post: dict[str, tuple[str, Any]] = {
-        "attach1": ("/v1/volumes/v?action=attach", {"hostId": "node-1", "disableFrontend": True, "attachmentID": "a"}),
-        "attach2": ("/v1/volumes/v?action=attach", {"hostId": "node-2", "disableFrontend": True, "attachmentID": "b"}),
+        "attach1": (
+            "/v1/volumes/v?action=attach",
+            {"hostId": "node-1", "disableFrontend": True, "attachmentID": "a"},
+        ),
+        "attach2": (
+            "/v1/volumes/v?action=attach",
+            {"hostId": "node-2", "disableFrontend": True, "attachmentID": "b"},
+        ),
         "frontend": ("/v1/volumes/v?action=attach", {"hostId": "node-1", "attachmentID": "c"}),
         "detach": ("/v1/volumes/v?action=detach", {"attachmentID": "a"}),
         "force": ("/v1/volumes/v?action=detach", {"forceDetach": True}),

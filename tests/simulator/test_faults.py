@@ -1,5 +1,7 @@
 """Faults of the network, of backups and of nodes."""
 
+from itertools import pairwise
+
 import pytest
 
 from tests.simulator.driving import Driver
@@ -13,7 +15,15 @@ async def test_a_status_may_hide_that_the_request_took_effect() -> None:
     async with Driver() as d:
         await d.make("v")
         body = {"hostId": "node-1", "attachmentID": "t"}
-        await armed(d, kind="status", status=502, body="bad gateway", act="before", times=1, match={"action": "attach"})
+        await armed(
+            d,
+            kind="status",
+            status=502,
+            body="bad gateway",
+            act="before",
+            times=1,
+            match={"action": "attach"},
+        )
         assert (await d.ask("POST", "/v1/volumes/v?action=attach", body)).status_code == 502
         assert list((await d.volume("v"))["volumeAttachment"]["attachments"]) == ["t"]
         await d.act("v", "detach", attachmentID="t")
@@ -94,7 +104,7 @@ async def test_a_backup_can_end_in_every_bad_way(fault: dict[str, object], state
         assert [b["state"] for b in (await d.volume("v"))["backupStatus"]] == states
         if fault["kind"] == "backup-progress-falls":
             known = [p for p in seen if p is not None]
-            assert any(later < sooner for sooner, later in zip(known, known[1:], strict=False))
+            assert any(later < sooner for sooner, later in pairwise(known))
 
 
 async def test_a_node_that_is_switched_off_takes_its_engine_along_and_an_attach_to_it_is_refused() -> None:

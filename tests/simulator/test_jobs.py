@@ -14,7 +14,15 @@ MIB = 2**20
 
 
 async def job(d: Driver, **more: object) -> None:
-    body = {"name": "j", "task": "backup", "cron": "0 2 * * *", "retain": 2, "concurrency": 2, "groups": ["default"], **more}
+    body = {
+        "name": "j",
+        "task": "backup",
+        "cron": "0 2 * * *",
+        "retain": 2,
+        "concurrency": 2,
+        "groups": ["default"],
+        **more,
+    }
     await d.post("/v1/recurringjobs", **body)
 
 

@@ -1,4 +1,4 @@
-"""The recorded requests, made in simulated clusters of other names, sizes and order, get the recorded kind of answer."""
+"""The recorded requests, made again with other names, sizes and order, get the recorded kind of answer."""
 
 from collections.abc import Awaitable, Callable
 
@@ -33,7 +33,11 @@ ELSEWHERE = {
 
 
 def all_recordings() -> list[str]:
-    return sorted(f"{folder}/{path.stem}" for folder in ("exchanges", "real-engine") for path in (RECORDINGS / folder).glob("*.json"))
+    return sorted(
+        f"{folder}/{path.stem}"
+        for folder in ("exchanges", "real-engine")
+        for path in (RECORDINGS / folder).glob("*.json")
+    )
 
 
 NOTES: dict[str, list[str]] = {}

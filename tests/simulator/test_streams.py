@@ -60,7 +60,15 @@ def test_messages_are_cut_into_the_recorded_frames(name: str) -> None:
 async def test_a_streams_message_is_of_the_recorded_kind(name: str) -> None:
     want = recording(name)["response"]["body"][0]["data"]
     async with Driver() as d:
-        await d.post("/v1/recurringjobs", name="j", task="backup", cron="0 2 * * *", retain=1, concurrency=1, labels={"a": "b"})
+        await d.post(
+            "/v1/recurringjobs",
+            name="j",
+            task="backup",
+            cron="0 2 * * *",
+            retain=1,
+            concurrency=1,
+            labels={"a": "b"},
+        )
         if not name.endswith("volumeattachments"):
             await backed_up(d)
         path = recording(name)["request"]["path"]
@@ -68,7 +76,8 @@ async def test_a_streams_message_is_of_the_recorded_kind(name: str) -> None:
         streams = Streams(d.cluster, Cache(d.cluster.world))
         got = json.loads(streams.listing(Stream(kind, period, "http://127.0.0.1:9500", path)))
     kept = (
-        "message", "reason", "definition", "event", "status", "state", "error", "applied", "Schedulable", "eventType",
+        "message", "reason", "definition", "event", "status", "state", "error", "applied", "Schedulable",
+        "eventType",
         "messages", "labels",
     )  # fmt: skip
     assert differences(want, got, loose=frozenset(kept)) == []
@@ -108,19 +117,21 @@ async def test_an_idle_stream_is_pinged_every_fifteen_seconds() -> None:
     pings = [m["t"] for m in recording("711-ws-volumes-idle-ping")["response"]["body"] if m["type"] == "ping"]
     assert pings
     assert all(abs(t % 15) < 0.5 for t in pings)
-    async with served(100) as (port, _):
-        async with websockets.connect(f"ws://127.0.0.1:{port}/v1/ws/settings", ping_interval=None) as ws:
-            pinged = asyncio.Event()
-            plain = ws.protocol.receive_data
+    pinged = asyncio.Event()
+    async with (
+        served(100) as (port, _),
+        websockets.connect(f"ws://127.0.0.1:{port}/v1/ws/settings", ping_interval=None) as ws,
+        asyncio.timeout(10),
+    ):
+        plain = ws.protocol.receive_data
 
-            def watching(data: bytes) -> None:
-                if data[:1] == b"\x89":
-                    pinged.set()
-                plain(data)
+        def watching(data: bytes) -> None:
+            if data[:1] == b"\x89":
+                pinged.set()
+            plain(data)
 
-            ws.protocol.receive_data = watching  # type: ignore[method-assign]
-            async with asyncio.timeout(10):
-                await pinged.wait()
+        ws.protocol.receive_data = watching  # type: ignore[method-assign]
+        await pinged.wait()
 
 
 async def test_an_unknown_stream_is_a_plain_404() -> None:

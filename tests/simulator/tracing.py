@@ -1,7 +1,7 @@
 """Watches a volume as the recorder did, and reduces what was seen to tracks that can be compared.
 
-A track is the order of distinct values of one aspect. The recorder polled, so values that lasted less than a third of a
-second are left out on both sides.
+A track is the order of distinct values of one aspect. The recorder polled, so values that lasted less than a
+third of a second are left out on both sides.
 """
 
 import re
@@ -84,8 +84,8 @@ def unbroken(track: Track, short: float = SHORT) -> Track:
 def comparable(aspect: str, want: Track, got: Track) -> tuple[Track, Track]:
     """Both tracks without what a poll may miss.
 
-    Processes start and stop within the 1 s poll of the instance managers, so of those only the values count that both
-    tracks held for a while.
+    Processes start and stop within the 1 s poll of the instance managers, so of those only the values count
+    that both tracks held for a while.
     """
     if aspect not in {"engine", "replicas"}:
         return unbroken(want), unbroken(got)

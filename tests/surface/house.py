@@ -69,7 +69,7 @@ class NoLonghorn:
     async def act(self, run: Run, command: Command) -> Fault | None:
         raise NotImplementedError
 
-    async def prune(self, run: Run, keep_last: int | None) -> tuple[tuple[Backup, ...], Fault | None]:
+    async def prune(self, run: Run, policy: Policy) -> tuple[tuple[Backup, ...], Fault | None]:
         raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""Constants taken from recordings: the schemas (003), the settings (010), a volume's constant fields (044)."""
+"""Constants from recordings: the schemas (003), the settings (010), a volume's constant fields (044)."""
 
 import json
 from importlib.resources import files

@@ -1,0 +1,136 @@
+"""`lhbackupd doctor`: why does it not work? Gathers facts, changes nothing, and says what to do next.
+
+Exit codes: 0 all is well, 1 something is not, 2 usage or configuration, 3 Longhorn cannot be reached.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+import msgspec
+
+from lhbackupd import __version__
+from lhbackupd.assembly import connect
+from lhbackupd.cli.door import Declined, Unanswered, ask
+from lhbackupd.cli.options import FAILED, UNREACHABLE, USAGE, clock_option, config_option
+from lhbackupd.cli.status import fetch
+from lhbackupd.clock import Clock
+from lhbackupd.config import Config, ConfigFault, load
+from lhbackupd.core.model import Run
+from lhbackupd.engine.journal import Journal, JournalError
+from lhbackupd.engine.survey import Survey, Surveyor
+from lhbackupd.longhorn.errors import LonghornError
+from lhbackupd.surface.doctor import diagnose
+from lhbackupd.surface.findings import DaemonFacts, Diagnosis, Facts, Finding, JournalFacts, Level, fault, worst
+from lhbackupd.surface.report import Report
+
+_TIMEOUT = 5.0
+_SIGNS = {Level.OK: "ok     ", Level.WARNING: "warning", Level.FAULT: "FAULT  "}
+
+
+@click.command("doctor")
+@config_option
+@clock_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+def command(config_path: Path, clock: Clock, as_json: bool) -> None:
+    """Say why it does not work, line by line, each with the next step; also with the daemon down. Changes nothing.
+
+    Exit code 0 if all is well, 1 for a warning or fault, 2 for a wrong configuration, 3 if Longhorn cannot be reached.
+    """
+    try:
+        config = load(config_path)
+    except ConfigFault as error:
+        step = "correct it; see lhbackupd config example"
+        findings: tuple[Finding, ...] = tuple(fault("config", str(one), step) for one in error.faults)
+        code = USAGE
+    else:
+        facts = gather(config, clock)
+        findings = diagnose(facts)
+        code = FAILED if worst(findings) is not Level.OK else 0
+        code = UNREACHABLE if facts.survey is None else code
+    if as_json:
+        diagnosis = Diagnosis(at=clock.now(), worst=worst(findings), findings=findings)
+        click.echo(msgspec.json.encode(diagnosis).decode())
+    else:
+        _show(findings)
+    raise SystemExit(code)
+
+
+def _show(findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        click.echo(f"{_SIGNS[finding.level]} {finding.check}: {finding.text}")
+        if finding.next:
+            click.echo(f"        → {finding.next}")
+
+
+def gather(config: Config, clock: Clock) -> Facts:
+    """All that can be found out."""
+    daemon = _daemon(config)
+    runs = _journal(config).runs
+    survey, unreachable = asyncio.run(_survey(config, clock))
+    # a run is in the journal before its ticket is in Longhorn, and may have ended since
+    journal = _journal(config, also=runs)
+    return Facts(
+        now=clock.now(),
+        version=__version__,
+        instance=config.instance,
+        url=config.longhorn.url,
+        policies=config.policies,
+        journal=journal,
+        daemon=daemon,
+        survey=survey,
+        unreachable=unreachable,
+    )
+
+
+def _daemon(config: Config) -> DaemonFacts:
+    control = ""
+    try:
+        raw = ask(config.control.socket, "GET", "/v1/status", timeout=_TIMEOUT)
+    except (Unanswered, Declined) as error:
+        control = str(error)
+        try:
+            raw = fetch(config, timeout=_TIMEOUT)
+        except OSError:
+            return DaemonFacts(control=control)
+    try:
+        return DaemonFacts(report=msgspec.json.decode(raw, type=Report), control=control)
+    except msgspec.MsgspecError as error:
+        return DaemonFacts(control=f"what answers is no lhbackupd of this version: {error}")
+
+
+def _journal(config: Config, also: Iterable[Run] = ()) -> JournalFacts:
+    path = config.state.path
+    journal = Journal(url=config.state.url, readonly=True)
+    try:
+        if path is not None:
+            path.stat()
+        journal.identify()
+        unfinished = journal.unfinished()
+        known = {run.id for run in unfinished}
+        runs = (*unfinished, *(run for run in also if run.id not in known))
+        name = str(path) if path is not None else journal.name
+        return JournalFacts(name=name, origin=journal.origin, runs=runs, protections=journal.protections())
+    except FileNotFoundError:
+        return JournalFacts(name=str(path), made=False)
+    except PermissionError:
+        return JournalFacts(name=str(path), fault=f"journal {path} cannot be read: permission denied")
+    except JournalError as error:
+        return JournalFacts(name=journal.name, fault=str(error))
+    finally:
+        journal.close()
+
+
+async def _survey(config: Config, clock: Clock) -> tuple[Survey | None, str]:
+    try:
+        longhorn = connect(config, clock=clock)
+    except (OSError, ValueError) as error:
+        return None, str(error)
+    groups = any(policy.match.group for policy in config.policies)
+    try:
+        return await Surveyor(longhorn=longhorn, now=clock.now).survey(groups=groups), ""
+    except LonghornError as error:
+        return None, str(error)
+    finally:
+        await longhorn.aclose()

@@ -1,0 +1,62 @@
+"""Asks a running daemon over its control socket."""
+
+import http.client
+import os
+import socket
+from pathlib import Path
+
+import msgspec
+from typing_extensions import override
+
+from lhbackupd.surface.control import Failed
+
+_OK = 200
+
+
+class Unanswered(Exception):  # noqa: N818 -- says what is the case
+    """Nobody answers at the socket; `why` says it in words, `absent` whether there is nobody at all."""
+
+    def __init__(self, why: str, *, absent: bool) -> None:
+        super().__init__(why)
+        self.absent = absent
+
+
+class Declined(Exception):  # noqa: N818 -- says what is the case
+    """The daemon answered that it could not do it."""
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("lhbackupd", timeout=timeout)
+        self._path = path
+
+    @override
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(os.fspath(self._path))
+
+
+def ask(path: Path, method: str, route: str, *, timeout: float) -> bytes:
+    """The daemon's answer. `timeout` is seconds. Raises Unanswered, or Declined where it could not do it."""
+    connection = _Connection(path, timeout)
+    try:
+        connection.request(method, route)
+        answer = connection.getresponse()
+        body = answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        absent = isinstance(error, FileNotFoundError | ConnectionRefusedError)
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise Unanswered(f"no daemon answers at {path}: {why}", absent=absent) from error
+    finally:
+        connection.close()
+    if answer.status != _OK:
+        raise Declined(_words(body) or f"the daemon answered {answer.status}")
+    return body
+
+
+def _words(body: bytes) -> str:
+    try:
+        return msgspec.json.decode(body, type=Failed).error
+    except msgspec.MsgspecError:
+        return ""

@@ -1,0 +1,78 @@
+"""`lhbackupd run` as a process, and its control socket."""
+
+import json
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lhbackupd.cli.door import ask
+from tests.cli.test_doctor import config
+
+
+@contextmanager
+def running(path: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "lhbackupd", "run", "--config", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def logged(process: subprocess.Popen[str], action: str) -> Any:
+    """The first line of an action; blocks until it comes, or the process ends."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if (entry := json.loads(line)).get("action") == action:
+            return entry
+    raise AssertionError(f"it never logged {action}: {process.stderr.read() if process.stderr else ''}")
+
+
+def test_the_daemon_answers_on_its_socket_under_its_own_loop_and_takes_it_away(tmp_path: Path) -> None:
+    door = tmp_path / "control.sock"
+    with running(config(tmp_path)) as process:
+        logged(process, "control.on")
+        assert stat.S_IMODE(door.stat().st_mode) == 0o660
+        assert json.loads(ask(door, "GET", "/v1/status", timeout=20))["daemon"]["instance"] == "lhbackupd"
+        left = json.loads(ask(door, "POST", "/v1/leave", timeout=20))
+        assert (left["given_back"], left["remaining"]) == ([], [])
+        assert json.loads(ask(door, "GET", "/v1/status", timeout=20))["daemon"]["unready"][0].startswith("left: ")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert not door.exists()
+
+
+def test_without_the_sockets_directory_it_says_so_in_one_line_and_runs(tmp_path: Path) -> None:
+    path = config(tmp_path)
+    path.write_text(path.read_text().replace("/control.sock", "/missing/control.sock"))
+    with running(path) as process:
+        assert "there is no directory" in logged(process, "control.off")["event"]
+        logged(process, "longhorn.lost")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("what", ["listener", "file"])
+def test_it_does_not_start_where_somebody_elses_is_in_the_way(tmp_path: Path, what: str) -> None:
+    path, door = config(tmp_path), tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        if what == "listener":
+            other.bind(str(door))
+            other.listen()
+        else:
+            door.touch()
+        with running(path) as process:
+            _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    (line,) = errors.splitlines()
+    assert line.startswith("lhbackupd cannot start: ")
+    assert str(door) in line
+    assert door.exists()
