@@ -65,7 +65,7 @@ def admit(
         load.take(run, Slot(node=run.node, target=run.target))
     slots: dict[str, Slot] = {}
     waits: dict[str, str] = {}
-    for run in sorted(waiting, key=lambda run: (run.due, run.queued_at, run.id)):
+    for run in sorted(waiting, key=lambda run: (run.due, run.queued_at, run.volume, run.policy, run.id)):
         answer = _slot(run, load, volumes.get(run.volume), nodes, limits)
         if isinstance(answer, Slot):
             slots[run.id] = answer

@@ -171,7 +171,7 @@ def _by_start(keeper: Keeper) -> list[Run]:
 
 
 def _by_due(keeper: Keeper) -> list[Run]:
-    return sorted(keeper.waiting.values(), key=lambda run: (run.due, run.queued_at, run.id))
+    return sorted(keeper.waiting.values(), key=lambda run: (run.due, run.queued_at, run.volume, run.policy, run.id))
 
 
 def _totals(volumes: Iterable[CoveredVolume], uncovered: tuple[UncoveredVolume, ...]) -> Totals:

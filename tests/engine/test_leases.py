@@ -74,7 +74,7 @@ async def test_adopt_gives_a_twins_ticket_back_at_once(rig: Rig) -> None:
     async with rig.daemon(rig.config(cron='"0 2 * * *"')) as engine:
         await rig.clock.sleep(30)
         adopted = await engine.keeper.housekeeper.adopt()
-        assert [lease.ticket for lease in adopted] == [name("an0ther", minutes=600)]
+        assert [given.lease.ticket for given in adopted] == [name("an0ther", minutes=600)]
         await rig.finished(1)
     assert rig.outcomes() == [Outcome.COMPLETED]
 

@@ -30,7 +30,7 @@ async def _keeps_the_volume(self: Longhorn, volume: str, ticket: str) -> None:
 async def _detaches_everybody(self: Longhorn, volume: str, ticket: str) -> None:
     """Lets go of the volume for all who hold it."""
     request = change(volume, "detach", {"attachmentID": ticket, "forceDetach": True})
-    await self._value(request, decode_acknowledgement)
+    await self.value(request, decode_acknowledgement)
 
 
 _backing_up = backing.backing_up
