@@ -33,7 +33,7 @@ async def test_a_reload_in_any_phase_lets_the_run_go_on_by_the_new_rules(rig: Ri
     async with rig.daemon(rig.config(cron='"0 2 * * *"')) as engine:
         await rig.until(lambda: rig.phase(phase))
         rules = engine.keeper.rules
-        policies = {name: replace(policy, cron="0 5 * * *", keep_last=3) for name, policy in rules.policies.items()}
+        policies = {name: replace(policy, cron="0 5 * * *") for name, policy in rules.policies.items()}
         engine.keeper.rules = replace(rules, policies=policies)
         engine.keeper.wake()
         await rig.finished(1)
