@@ -7,6 +7,7 @@ journal, what Longhorn went through from the simulator's ledger.
 
 import asyncio
 import contextlib
+import json
 import signal
 import socket
 import sqlite3
@@ -15,8 +16,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import httpx
+
 from lhbackupd.clock import Clock
-from lhbackupd.core.model import Run
+from lhbackupd.core.model import Outcome, Run
 from lhbackupd.engine.journal import Journal
 from tests.e2e.processes import Process, until
 from tests.e2e.simulated import Simulated
@@ -25,6 +28,8 @@ from tests.e2e.simulated import Simulated
 SPEED = 60.0
 #: seconds of the sped-up clock between a reload and the due time that it brings
 LEAD = 20
+#: seconds that a backup takes in which something is to happen
+SLOW = 40.0
 #: cron of a policy that waits to be due
 NEVER = "0 0 29 2 *"
 
@@ -35,7 +40,7 @@ poll = "5s"
 [state]
 url = "sqlite:///{folder}/state.db"
 [http]
-listen = "off"
+listen = "127.0.0.1:0"
 [control]
 socket = "{folder}/control.sock"
 [log]
@@ -123,6 +128,13 @@ class Daemon:
             return runs if len(runs) >= count and all(run.finished for run in runs) else None
 
         return await until(f"{count} runs to finish", look)
+
+    async def ready(self) -> bool:
+        """Whether `/readyz` says yes."""
+        line = await self.process.says('"action": "listening"')
+        async with httpx.AsyncClient(trust_env=False) as http:
+            answer = await http.get(f"http://127.0.0.1:{json.loads(line)['port']}/readyz")
+        return answer.status_code == httpx.codes.OK
 
     async def finished_attempt(self, number: int, volume: str = "db") -> Run:
         """Wait until one attempt has finished, others may follow."""
@@ -235,3 +247,18 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as exits:
         longhorn = await exits.enter_async_context(Simulated.run(clock))
         yield Stage(folder, clock, longhorn, exits)
+
+
+async def backing_up(stage: Stage, *volumes: str) -> Daemon:
+    """A daemon whose run has a slow backup under way, of the first of `volumes`, which is `db` without any."""
+    names = volumes or ("db",)
+    for volume in names:
+        await stage.longhorn.slow_backups(volume, SLOW)
+    daemon = await stage.daemon()
+    await daemon.due(*names)
+    await stage.longhorn.happens("backup-started", names[0])
+    return daemon
+
+
+def outcomes(runs: list[Run]) -> list[Outcome | None]:
+    return [run.outcome for run in runs]

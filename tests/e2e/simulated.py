@@ -129,6 +129,15 @@ class Simulated:
         """What the ledger adds up for a volume."""
         return (await self.call("GET", f"/sim/ledger/summary?volume={volume}"))["volumes"][volume]
 
+    async def protected(self, volume: str) -> bool:
+        """Whether a completed backup holds all that the volume holds now."""
+        return not (await self.account(volume))["truth"]["unprotected"]
+
+    async def asked_once(self) -> bool:
+        """Whether no run has asked for two backups."""
+        asked = [entry["labels"]["lhbackupd.io/run"] for entry in await self.ledger("backup-asked")]
+        return len(asked) == len(set(asked))
+
     async def polled(self) -> None:
         """Wait until somebody has begun and ended a poll of nodes and targets from now on."""
 

@@ -6,14 +6,15 @@ policy stands for the recurring job: to delete the job is to remove the policy a
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from lhbackupd.core.model import Outcome, Run
 from tests.e2e.harness import Daemon, Stage, policy
 from tests.e2e.processes import until
-from tests.e2e.simulated import MIB, OURS, Entry, Simulated, tickets
+from tests.e2e.simulated import MIB, Simulated, tickets
+from tests.e2e.step import Step
 
 VOLUME = "vol"
 GB = 1000**3
@@ -23,57 +24,6 @@ EVERY_MINUTE, EVERY_TWO_MINUTES = "* * * * *", "*/2 * * * *"
 
 #: the step that is told twice, and once more with data locality still on
 STEPS = (*(str(number) for number in range(1, 31)), "30-cordoned", "30-best-effort", "31")
-
-
-@dataclass(slots=True)
-class Step:
-    """What happened during one step."""
-
-    #: entries of the ledger
-    entries: list[Entry] = field(default_factory=list)
-    #: runs that ended
-    runs: list[Run] = field(default_factory=list)
-    #: the volume at the end, as Longhorn shows it; None before it was made
-    volume: Any = None
-    #: replicas as (name, node) at its beginning and end
-    replicas_before: frozenset[tuple[str, str]] = frozenset()
-    replicas: frozenset[tuple[str, str]] = frozenset()
-    #: the setting at its end
-    setting: str = ""
-    #: names of the policies and volumes that are scheduled
-    schedules: tuple[tuple[str, str], ...] = ()
-    #: whether a completed backup holds all there is
-    protected: bool = False
-    #: names of the completed backups
-    backups: tuple[str, ...] = ()
-    #: anything else that the step saw
-    notes: dict[str, Any] = field(default_factory=dict)
-
-    def of(self, *kinds: str) -> list[Entry]:
-        """Entries of some kinds, in order."""
-        return [entry for entry in self.entries if entry["kind"] in kinds]
-
-    def ours(self, kind: str = "ticket-added") -> list[Entry]:
-        """Entries about tickets of ours."""
-        return [entry for entry in self.of(kind) if entry["id"].startswith(OURS)]
-
-    @property
-    def outcomes(self) -> list[Outcome | None]:
-        """How the runs ended, but for due times that passed while the run before was still going."""
-        return [run.outcome for run in self.runs if run.outcome is not Outcome.SKIPPED]
-
-    @property
-    def cycles(self) -> list["Step"]:
-        """Each time that we attached the volume: from our ticket to the detached volume; not the one that lasts."""
-        found: list[Step] = []
-        begun: list[Entry] = []
-        for entry in self.entries:
-            if begun or (entry["kind"] == "ticket-added" and entry["id"].startswith(OURS)):
-                begun.append(entry)
-            if begun and entry["kind"] == "detached":
-                found.append(Step(entries=begun))
-                begun = []
-        return found
 
 
 class Story:
@@ -136,7 +86,7 @@ class Story:
         step.volume = next((volume for volume in volumes if volume["name"] == VOLUME), None)
         if step.volume is not None:
             step.replicas = frozenset((r["name"], r["hostId"]) for r in step.volume["replicas"] or [])
-            step.protected = not (await self._longhorn.account(VOLUME))["truth"]["unprotected"]
+            step.protected = await self._longhorn.protected(VOLUME)
             step.backups = tuple(sorted(backup["name"] for backup in await self._longhorn.backups(VOLUME)))
         step.schedules = tuple(sorted(self._daemon.schedules()))
         return step

@@ -14,7 +14,8 @@ import pytest_asyncio
 from lhbackupd.core.model import Outcome
 from tests.e2e.conftest import stages
 from tests.e2e.harness import staged
-from tests.e2e.story import GB, MB, VOLUME, Step, Story, left
+from tests.e2e.step import Step
+from tests.e2e.story import GB, MB, VOLUME, Story, left
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),

@@ -1,6 +1,6 @@
 """What interrupts a run from outside, and what must have become of it afterwards.
 
-Pods, nodes, engines, targets, volumes and Longhorn itself come and go while a run is under way. Counted from the
+Pods, nodes, engines, targets and volumes come and go while a run is under way. Counted from the
 simulator's ledger: our tickets, backups by state, attach cycles.
 """
 
@@ -11,38 +11,10 @@ import pytest
 
 from lhbackupd.core.model import Outcome, Phase, Run
 from lhbackupd.core.pace import LONGEST
-from tests.e2e.harness import SPEED, Daemon, Stage
-from tests.e2e.simulated import MIB, OURS, Simulated, tickets
+from tests.e2e.harness import Daemon, Stage, backing_up, outcomes
+from tests.e2e.simulated import MIB, OURS, Simulated
 
 pytestmark = pytest.mark.timeout(120)
-
-#: seconds that a backup takes in which something is to happen
-SLOW = 40.0
-
-
-def outcomes(runs: list[Run]) -> list[Outcome | None]:
-    return [run.outcome for run in runs]
-
-
-async def backing_up(stage: Stage, *volumes: str) -> Daemon:
-    """A daemon whose run has a slow backup under way."""
-    for volume in volumes or ("db",):
-        await stage.longhorn.slow_backups(volume, SLOW)
-    daemon = await stage.daemon()
-    await daemon.due(*(volumes or ("db",)))
-    await stage.longhorn.happens("backup-started", "db")
-    return daemon
-
-
-async def each_run_asked_once(longhorn: Simulated) -> bool:
-    """Whether no run has asked for two backups."""
-    asked = [entry["labels"]["lhbackupd.io/run"] for entry in await longhorn.ledger("backup-asked")]
-    return len(asked) == len(set(asked))
-
-
-async def protected(longhorn: Simulated, volume: str = "db") -> bool:
-    """Whether a completed backup holds all that the volume holds now."""
-    return not (await longhorn.account(volume))["truth"]["unprotected"]
 
 
 async def pod_with_data(longhorn: Simulated) -> None:
@@ -67,7 +39,7 @@ async def test_a_pod_scaled_down_mid_backup_leaves_a_completed_backup_and_a_deta
     assert outcomes(await daemon.finished()) == [Outcome.COMPLETED]
     await longhorn.at_rest("db")
     assert len(await longhorn.backups("db")) == 1
-    assert await protected(longhorn)
+    assert await longhorn.protected("db")
     assert await longhorn.ours() == []
     assert (await longhorn.account("db"))["attach_cycles"] == 1
 
@@ -92,7 +64,7 @@ async def test_a_volume_with_a_pod_is_backed_up_without_a_ticket_of_ours(stage: 
     await daemon.due("db")
     assert outcomes(await daemon.finished()) == [Outcome.COMPLETED]
     assert await longhorn.ours() == []
-    assert await protected(longhorn)
+    assert await longhorn.protected("db")
     shown = await longhorn.volume("db")
     assert (shown["state"], shown["disableFrontend"]) == ("attached", False)
     assert [entry["kind"] for entry in await longhorn.ledger(volume="db") if entry["kind"] == "detached"] == []
@@ -180,8 +152,8 @@ async def test_a_blow_mid_backup_fails_the_run_and_the_retry_ends_in_exactly_one
     returned = await longhorn.ours("ticket-removed", "db")
     assert {entry["id"] for entry in returned} == {first.ticket, second.ticket}
     assert len(await longhorn.backups("db")) == 1
-    assert await protected(longhorn)
-    assert await each_run_asked_once(longhorn)
+    assert await longhorn.protected("db")
+    assert await longhorn.asked_once()
     await longhorn.at_rest("db")
 
 
@@ -243,7 +215,7 @@ async def test_a_target_that_goes_away_before_the_backup_is_asked_for_costs_an_a
     assert (first.outcome, last.outcome) == (Outcome.FAILED, Outcome.COMPLETED)
     assert "backup target default is not available" in first.reason
     assert len(await longhorn.backups("db")) == 1
-    assert await each_run_asked_once(longhorn)
+    assert await longhorn.asked_once()
 
 
 async def test_two_policies_on_one_volume_take_turns(stage: Stage) -> None:
@@ -284,72 +256,5 @@ async def test_of_a_policys_backups_the_newest_two_stay_and_nobody_elses_goes(st
     await longhorn.happens("backup-deleted", "db")
     assert {backup["name"] for backup in await longhorn.backups("db")} == {foreign["backup"], *made[1:]}
     assert [entry["backup"] for entry in await longhorn.ledger("backup-deleted")] == made[:1]
-    assert await protected(longhorn)
+    assert await longhorn.protected("db")
     await longhorn.at_rest("db")
-
-
-# Longhorn itself
-
-
-async def test_a_run_that_is_due_while_longhorn_is_down_happens_when_it_is_back(stage: Stage) -> None:
-    longhorn = stage.longhorn
-    daemon = await stage.daemon()
-    await daemon.scheduled("db")
-    await longhorn.fault("down", match={"path": "/v1/*"})
-    due = await daemon.due("db")
-    await stage.passes(due + timedelta(seconds=90))
-    assert [run.phase for run in daemon.runs("db")] == [Phase.QUEUED]
-    await longhorn.clear()
-    assert outcomes(await daemon.finished()) == [Outcome.COMPLETED]
-    await longhorn.at_rest("db")
-
-
-async def test_longhorn_down_mid_run_fails_nothing(stage: Stage) -> None:
-    longhorn = stage.longhorn
-    daemon = await backing_up(stage)
-    await longhorn.fault("down", match={"path": "/v1/*"})
-    await longhorn.happens("backup-completed", "db")
-    await stage.passes(stage.clock.now() + timedelta(seconds=60))
-    assert [run.phase for run in daemon.runs("db")] == [Phase.BACKING_UP]
-    await longhorn.clear()
-    assert outcomes(await daemon.finished()) == [Outcome.COMPLETED]
-    assert len(await longhorn.ledger("backup-asked")) == 1
-    await longhorn.at_rest("db")
-
-
-async def test_a_slow_longhorn_fails_nothing(stage: Stage) -> None:
-    longhorn = stage.longhorn
-    await longhorn.fault("delay", match={"path": "/v1/*"}, seconds=5.0)
-    daemon = await stage.daemon()
-    await daemon.scheduled("db")
-    await daemon.due("db")
-    assert outcomes(await daemon.finished()) == [Outcome.COMPLETED]
-    await longhorn.clear()
-    assert len(await longhorn.ledger("backup-asked")) == 1
-    await longhorn.at_rest("db")
-
-
-@pytest.mark.parametrize("kind", ["status", "wrong-shape"])
-async def test_runs_wait_while_the_setting_cannot_be_read(stage: Stage, kind: str) -> None:
-    longhorn = stage.longhorn
-    await longhorn.fault(kind, match={"path": "/v1/settings/*"}, status=503)
-    daemon = await stage.daemon()
-    due = await daemon.due("db")
-    await stage.passes(due + timedelta(seconds=60))
-    assert [run.phase for run in daemon.runs("db")] == [Phase.QUEUED]
-    assert await longhorn.ours() == []
-    await longhorn.clear()
-    assert outcomes(await daemon.finished()) == [Outcome.COMPLETED]
-    await longhorn.at_rest("db")
-
-
-@pytest.mark.parametrize("act", ["never", "after"])
-async def test_every_request_that_changes_something_may_lose_its_answer(stage: Stage, act: str) -> None:
-    longhorn = stage.longhorn
-    for action in ("attach", "snapshotCRCreate", "snapshotBackup", "detach"):
-        await longhorn.fault("reset", match={"action": action}, act=act, times=2)
-    daemon = await stage.daemon()
-    await daemon.due("db")
-    assert outcomes(await daemon.finished()) == [Outcome.COMPLETED]
-    assert len(await longhorn.ledger("backup-asked")) == 1
-    assert tickets(await longhorn.at_rest("db")) == {}

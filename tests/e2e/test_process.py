@@ -15,10 +15,9 @@ from datetime import timedelta
 import pytest
 
 from lhbackupd.core.model import Outcome, Phase
-from tests.e2e.harness import Daemon, Stage, policy
+from tests.e2e.harness import Daemon, Stage, outcomes, policy
 from tests.e2e.processes import until
 from tests.e2e.simulated import MIB, Simulated
-from tests.e2e.test_interruptions import each_run_asked_once, outcomes, protected
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -96,8 +95,8 @@ async def all_is_well(longhorn: Simulated) -> None:
     assert await longhorn.held_by_us() == []
     assert len(await longhorn.backups("db")) == 1
     assert len(await longhorn.ledger("backup-completed", "db")) == 1
-    assert await protected(longhorn)
-    assert await each_run_asked_once(longhorn)
+    assert await longhorn.protected("db")
+    assert await longhorn.asked_once()
 
 
 @every_phase
@@ -244,12 +243,14 @@ async def test_with_a_full_disk_the_volume_is_given_back_and_no_run_begins(stage
     given_back = await longhorn.seq()
     await stage.passes(stage.clock.now() + timedelta(minutes=3))
     assert await longhorn.ledger("ticket-added", since=given_back) == []
+    assert not await daemon.ready()
     no_room(daemon, full=False)
 
     async def completed() -> bool:
         return Outcome.COMPLETED in outcomes(daemon.runs())
 
     await until("a completed run", completed)
+    assert await daemon.ready()
     await daemon.reload(policy())
     await daemon.finished()
     await all_is_well(longhorn)
