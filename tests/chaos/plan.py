@@ -97,7 +97,7 @@ def _http(rng: random.Random, at: float, _end: float) -> list[Strike]:
 
 
 def _outage(rng: random.Random, at: float, _end: float) -> list[Strike]:
-    body = {"kind": "down", "match": {}, "times": rng.randint(10, 60), "act": "never"}
+    body = {"kind": "down", "match": {}, "times": rng.randint(10, 60) // 3, "act": "never"}
     return [Strike(at, "fault", {"body": body})]
 
 

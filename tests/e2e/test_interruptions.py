@@ -11,7 +11,7 @@ import pytest
 
 from lhbackupd.core.model import Outcome, Phase, Run
 from lhbackupd.core.pace import LONGEST
-from tests.e2e.harness import Daemon, Stage, backing_up, outcomes
+from tests.e2e.harness import SPEED, Daemon, Stage, backing_up, outcomes
 from tests.e2e.simulated import MIB, OURS, Simulated
 
 pytestmark = pytest.mark.timeout(120)
