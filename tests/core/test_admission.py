@@ -119,3 +119,17 @@ def test_no_limit_is_broken_and_everybody_hears_something(homes: list[tuple[str,
     assert all(count <= limits.per_node for count in per_node.values())
     started = [each.volume for each in runs if each.id in given_out.slots]
     assert len(started) == len(set(started))
+
+
+def test_a_run_whose_volume_is_not_taken_back_keeps_the_volume_and_no_place() -> None:
+    stuck = run(Phase.DETACHING, id="x", volume="x", node="node-1", stuck=True)
+    asks = [waiting("a"), waiting("again", "x")]
+    given_out = ask(asks, [volume("a", "node-1"), volume("x", "node-1")], (stuck,), Limits(cluster=1, per_node=1))
+    assert given_out.slots == {"a": Slot(node="node-1", target="default")}
+    assert "x of the same volume" in given_out.waits["again"]
+
+
+def test_runs_of_equal_age_go_by_volume_and_policy_whatever_their_ids() -> None:
+    asks = [waiting("1", "b"), waiting("2", "a")]
+    given_out = ask(asks, [volume("a", "node-1"), volume("b", "node-1")], limits=Limits(cluster=1))
+    assert list(given_out.slots) == ["2"]
