@@ -103,7 +103,7 @@ class Daemon:
         return self._farewell(left)
 
     def _known(self, key: Key) -> Protection | None:
-        return self._engine.keeper.protections.get(key)
+        return self._engine.keeper.books.protections.get(key)
 
     def _tell(self, event: Event) -> None:
         for listener in (self._narrator, self._metrics, self._recent):

@@ -10,24 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from lhbackupd.clock import Clock
-from lhbackupd.core import protection
 from lhbackupd.core.admission import Slot, admit
 from lhbackupd.core.cluster import Fault, FaultKind, Setting, Target
 from lhbackupd.core.commands import Seen
 from lhbackupd.core.machine import decide
 from lhbackupd.core.model import Limits, Now, Origin, Phase, Policy, Retry, Run
-from lhbackupd.core.protection import Protection
-from lhbackupd.core.retry import successor
-from lhbackupd.engine.events import Defect, JournalTrouble, Moved, Tell
+from lhbackupd.engine.books import FAILURES, Books
+from lhbackupd.engine.events import Defect, Moved, Tell
 from lhbackupd.engine.housekeeper import Caretaker, Housekeeper
 from lhbackupd.engine.intake import Intake, Offload
 from lhbackupd.engine.inventory import Inventory
-from lhbackupd.engine.journal import Journal, JournalError
+from lhbackupd.engine.journal import Journal
 from lhbackupd.engine.runner import Runner
-from lhbackupd.engine.scheduler import Key, Scheduler
+from lhbackupd.engine.scheduler import Scheduler
 from lhbackupd.engine.timekeeper import Timekeeper
 
 #: longest time between two turns of the loop, in seconds: readiness and watchdog live on it
@@ -67,12 +63,10 @@ class Keeper:
         self.rules = rules
         self._origin = origin
         self._clock = clock
-        self._journal = journal
-        self._scheduler = scheduler
         self._inventory = inventory
         self._gateway = gateway
-        self._offload = offload
         self._tell = tell
+        self.books = Books(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
         self.housekeeper = Housekeeper(gateway=gateway, origin=origin, clock=clock, tell=tell)
         self._intake = Intake(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
         self._timekeeper = Timekeeper(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
@@ -86,12 +80,8 @@ class Keeper:
         self.waiting: dict[str, Run] = {}
         #: runs that hold a slot, by id
         self.active: dict[str, Run] = {}
-        #: the last word on every schedule's volume
-        self.protections: dict[Key, Protection] = {}
         #: when the loop last turned, on the monotonic clock
         self.turned = clock.monotonic()
-        #: why the journal failed last; "" while it works
-        self.trouble = ""
         #: set once the runs that the journal held are known, so that their tickets are not taken for nobody's
         self.begun = asyncio.Event()
         #: whether `leave` was called
@@ -132,10 +122,7 @@ class Keeper:
 
     async def run(self) -> None:
         """Turn until `stop` was called and no ticket of ours holds a volume any more. Raises JournalError at start."""
-        for run in await self._offload(self._journal.unfinished):
-            self.waiting[run.id] = run
-        for word in await self._offload(self._journal.protections):
-            self.protections[word.policy, word.volume] = word
+        self.waiting = {run.id: run for run in await self.books.open()}
         async with self._tasks:
             for run in [run for run in self.waiting.values() if run.phase is not Phase.QUEUED]:
                 self._start(run, None)
@@ -149,8 +136,7 @@ class Keeper:
 
     async def _turn(self) -> None:
         try:
-            if self.trouble:
-                await self._offload(self._journal.probe)
+            await self.books.probe()
             if await self._timekeeper.heed():
                 self._bring_back()
             picture = self._inventory.picture
@@ -158,10 +144,10 @@ class Keeper:
             await self._intake.reschedule(picture, self.rules.policies)
             unfinished = (*self.waiting.values(), *self.active.values())
             await self._intake.fire(unfinished, self._receive)
-        except (JournalError, SQLAlchemyError) as error:
-            self._note_trouble(str(error).splitlines()[0])
+        except FAILURES as error:
+            self.books.note(error)
             return  # no new runs while nothing can be written down
-        self._note_trouble("")
+        self.books.note(None)
         await self.housekeeper.sweep(picture, self.tickets)
         if not self.housekeeper.blocked:
             await self._let_in()
@@ -179,19 +165,15 @@ class Keeper:
         for run in self.waiting.values():
             if run.not_before is not None and run.not_before > latest:
                 self.waiting[run.id] = replace(run, not_before=latest)
-        self.protections = {key: protection.not_after(word, now) for key, word in self.protections.items()}
+        self.books.bring_back(now)
 
     async def _until_next(self) -> float:
         """Seconds until the loop has something to do, as far as is known."""
-        if self.trouble:
+        due = None if self.books.trouble else await self.books.next_wakeup()
+        if self.books.trouble:
             return AGAIN
         now = self._clock.now()
         moments = [run.not_before for run in self.waiting.values() if run.not_before and run.not_before > now]
-        try:
-            due = await self._offload(self._scheduler.next_wakeup)
-        except SQLAlchemyError as error:
-            self._note_trouble(str(error).splitlines()[0])
-            return AGAIN
         seconds = ((moment - now).total_seconds() for moment in (*moments, *([due] if due else [])))
         return max(0.0, min(TURN, *seconds, TURN))
 
@@ -265,13 +247,10 @@ class Keeper:
 
     async def _finish(self, before: Run, run: Run) -> None:
         """Write down how a run ended, however long the journal takes, and then let others have its slot."""
-        key = (run.policy, run.volume)
-        word = protection.after(self.protections.get(key), run)
-        while (follows := await self._close(run, word)) is None:
+        while (follows := await self.books.close(run, self.rules.retry)) is None:
             if self._stopping.is_set():
                 return  # the journal still holds the run as it was, and the next start ends it
             await self._clock.wait(self._stopping, AGAIN)
-        self.protections[key] = word
         self.active.pop(run.id, None)
         self._tell(Moved(before, run))
         for successor_run in follows:
@@ -280,41 +259,18 @@ class Keeper:
         self._woken.set()
         await self.housekeeper.tidy(run, self.policy(run.policy))
 
-    async def _close(self, run: Run, word: Protection) -> tuple[Run, ...] | None:
-        """Write down a run's end and the run that follows it, if any; None while the journal does not take it."""
-        try:
-            due = await self._offload(self._scheduler.next_due, (run.policy, run.volume))
-            follows = successor(run, Now(wall=self._clock.now()), self.rules.retry, due)
-            await self._offload(self._journal.finish, run, word, follows)
-        except (JournalError, SQLAlchemyError) as error:
-            self._note_trouble(str(error).splitlines()[0])
-            return None
-        return (follows,) if follows else ()
-
     async def _write(self, before: Run, after: Run) -> bool:
         """Save a run's new state; whether the journal took it."""
-        try:
-            await self._offload(self._journal.save, after)
-        except JournalError as error:
-            self._note_trouble(str(error))
+        if not await self.books.save(after):
             return False
         self.active[after.id] = after
         self._tell(Moved(before, after))
         return True
 
     async def forget(self, before: datetime) -> None:
-        """Drop runs from the journal that finished before `before`; if that fails, the next time will do.
+        """Drop runs from the journal that finished before `before`.
 
         None are dropped while our clock and Longhorn's disagree: one that is a year ahead would take all of them.
         """
-        if self.housekeeper.doubt():
-            return
-        try:
-            await self._offload(self._journal.prune, before)
-        except JournalError as error:
-            self._note_trouble(str(error))
-
-    def _note_trouble(self, text: str) -> None:
-        if text != self.trouble:
-            self.trouble = text
-            self._tell(JournalTrouble(text))
+        if not self.housekeeper.doubt():
+            await self.books.forget(before)

@@ -38,8 +38,10 @@ class Pulse:
 def unready(*, keeper: Keeper, clock: Clock, config: Iterable[str] = ()) -> tuple[str, ...]:
     """Why the daemon is not ready, in words; empty while it is. `config` is what is wrong with the configuration."""
     reasons = [f"configuration: {fault}" for fault in config]
-    if keeper.trouble:
-        reasons.append(keeper.trouble if keeper.trouble.startswith("journal") else f"journal: {keeper.trouble}")
+    if keeper.books.trouble:
+        reasons.append(
+            keeper.books.trouble if keeper.books.trouble.startswith("journal") else f"journal: {keeper.books.trouble}"
+        )
     if keeper.housekeeper.blocked:
         reasons.append(f"twin: {keeper.housekeeper.blocked}")
     if keeper.left:

@@ -97,7 +97,7 @@ def _daemon(sources: Sources, now: datetime) -> DaemonState:
         started=sources.started,
         ready=not unready,
         unready=unready,
-        journal_trouble=sources.keeper.trouble,
+        journal_trouble=sources.keeper.books.trouble,
         last_turn=now - timedelta(seconds=sources.clock.monotonic() - sources.keeper.turned),
     )
 
@@ -129,7 +129,7 @@ def _without_credentials(url: str) -> str:
 
 
 def _covered(sources: Sources, picture: Picture, now: datetime) -> tuple[CoveredVolume, ...]:
-    protections, schedules = dict(sources.keeper.protections), dict(sources.scheduler.schedules)
+    protections, schedules = dict(sources.keeper.books.protections), dict(sources.scheduler.schedules)
     # many volumes share a schedule, and to find a due time takes a while
     before = {trigger: _due_before_last(trigger, now) for trigger in set(schedules.values())}
     following = {trigger: trigger.get_next_fire_time(None, now + _INSTANT) for trigger in before}

@@ -62,7 +62,7 @@ async def test_a_start_with_a_clock_that_is_right_again_does_not_wait_for_a_year
     rig.clock.set_by = 0.0
     async with rig.daemon(config) as engine:
         await rig.finished(2, seconds=240)
-        words = engine.keeper.protections.values()
+        words = engine.keeper.books.protections.values()
         assert all(word.protected_until and word.protected_until <= rig.clock.now() for word in words)
     assert stepped(rig) == []
     assert rig.runs()[1].due < rig.runs()[0].due

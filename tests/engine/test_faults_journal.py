@@ -68,12 +68,12 @@ async def test_a_journal_that_cannot_be_written_holds_no_volume_and_loses_no_run
         await rig.until(lambda: rig.phase(phase))
         with troubled(engine, rig.folder / "state.db", how):
             await rig.clock.sleep(60)
-            assert TROUBLES[how] in engine.keeper.trouble
+            assert TROUBLES[how] in engine.keeper.books.trouble
             assert await promises.held(rig) == {}
         await rig.until(lambda: Outcome.COMPLETED in rig.outcomes())
         await rig.clock.sleep(10)
         await promises.hold(rig, engine)
-        assert engine.keeper.trouble == ""
+        assert engine.keeper.books.trouble == ""
     told = [event.text for event in rig.events if isinstance(event, JournalTrouble)]
     assert TROUBLES[how] in told[0]
     assert told[-1] == ""

@@ -123,7 +123,7 @@ async def test_a_journal_that_cannot_be_written_gives_volumes_back_and_starts_no
         await rig.clock.sleep(30)
         tickets = [e["kind"] for e in await rig.ledger() if str(e.get("id", "")).startswith("lhbackupd:")]
         assert tickets == ["ticket-added", "ticket-satisfied", "ticket-removed"]
-        assert "readonly" in engine.keeper.trouble
+        assert "readonly" in engine.keeper.books.trouble
         with engine.journal.engine.begin() as connection:
             connection.execute(sa.text("PRAGMA query_only = 0"))
         await rig.until(lambda: rig.outcomes().count(Outcome.COMPLETED) == 2)
@@ -271,7 +271,7 @@ async def test_a_run_whose_schedule_could_not_move_on_is_run_all_the_same(rig: R
             )
         await rig.until(lambda: rig.phase(Phase.QUEUED))
         await rig.clock.sleep(10)
-        assert engine.keeper.trouble
+        assert engine.keeper.books.trouble
         with engine.journal.engine.begin() as connection:
             connection.execute(sa.text("DROP TRIGGER full"))
         await rig.finished(1, seconds=60)

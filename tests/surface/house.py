@@ -156,10 +156,10 @@ class House:
         """These runs have ended."""
         for run in runs:
             key = (run.policy, run.volume)
-            self.keeper.protections[key] = after(self.keeper.protections.get(key), run)
+            self.keeper.books.protections[key] = after(self.keeper.books.protections.get(key), run)
 
     def known(self, key: tuple[str, str]) -> Protection | None:
-        return self.keeper.protections.get(key)
+        return self.keeper.books.protections.get(key)
 
     @property
     def sources(self) -> Sources:

@@ -149,7 +149,7 @@ def test_queue_tickets_and_waiters_are_counted(registry: CollectorRegistry, hous
 def test_workings_show_trouble(registry: CollectorRegistry, house: House) -> None:
     value = registry.get_sample_value
     assert (value("lhbackupd_journal_trouble"), value("lhbackupd_ready"), value("lhbackupd_longhorn_up")) == (0, 1, 1)
-    house.keeper.trouble = "disk is full"
+    house.keeper.books.trouble = "disk is full"
     house.look(fault=FAULT)
     assert (value("lhbackupd_journal_trouble"), value("lhbackupd_ready"), value("lhbackupd_longhorn_up")) == (1, 0, 0)
     house.clock.turn(20)

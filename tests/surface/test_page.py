@@ -69,7 +69,7 @@ def test_it_says_what_runs_what_waits_and_what_is_next(house: House) -> None:
 
 
 def test_troubles_come_first(house: House) -> None:
-    house.keeper.trouble = "disk is full"
+    house.keeper.books.trouble = "disk is full"
     house.look(
         fault=Fault(FaultKind.UNREACHABLE, "no route"),
         setting=Setting.UNREAD,

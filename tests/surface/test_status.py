@@ -127,7 +127,7 @@ def test_readiness_names_config_journal_and_scheduler(house: House) -> None:
     house.clock.turn(29)
     assert ready() == ()
     house.clock.turn(2)
-    house.keeper.trouble = "disk is full"
+    house.keeper.books.trouble = "disk is full"
     assert ready(config=["policy.cron: bad"]) == (
         "configuration: policy.cron: bad",
         "journal: disk is full",

@@ -61,7 +61,7 @@ async def test_metrics_come_in_the_form_that_is_asked_for(client: httpx.AsyncCli
 
 async def test_readiness_is_red_with_its_reasons(client: httpx.AsyncClient, house: House) -> None:
     assert (await client.get("/readyz")).text == "ready\n"
-    house.keeper.trouble = "disk is full"
+    house.keeper.books.trouble = "disk is full"
     house.clock.turn(60)
     answer = await client.get("/readyz")
     assert answer.status_code == 503

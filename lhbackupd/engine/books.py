@@ -1,0 +1,99 @@
+"""The keeper's books: runs and the last word on every volume, written down, and whether writing works.
+
+All that the keeper has to do with the journal goes through here, so that there is one place that knows of its trouble.
+"""
+
+from datetime import datetime
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from lhbackupd.clock import Clock
+from lhbackupd.core import protection
+from lhbackupd.core.model import Now, Retry, Run
+from lhbackupd.core.protection import Protection
+from lhbackupd.core.retry import successor
+from lhbackupd.engine.events import JournalTrouble, Tell
+from lhbackupd.engine.intake import Offload
+from lhbackupd.engine.journal import Journal, JournalError
+from lhbackupd.engine.scheduler import Key, Scheduler
+
+#: what comes out of a database that fails: of the journal, and of APScheduler's job store beside it
+FAILURES = (JournalError, SQLAlchemyError)
+
+
+class Books:
+    """What is known and written down. But for `open` and `probe` nothing here raises for what the journal does."""
+
+    def __init__(self, *, journal: Journal, scheduler: Scheduler, clock: Clock, offload: Offload, tell: Tell) -> None:
+        self._journal = journal
+        self._scheduler = scheduler
+        self._clock = clock
+        self._offload = offload
+        self._tell = tell
+        #: the last word on every schedule's volume
+        self.protections: dict[Key, Protection] = {}
+        #: why the journal failed last; "" while it works
+        self.trouble = ""
+
+    async def open(self) -> tuple[Run, ...]:
+        """Read the last words, and return the runs that have not finished. Raises JournalError."""
+        for word in await self._offload(self._journal.protections):
+            self.protections[word.policy, word.volume] = word
+        return await self._offload(self._journal.unfinished)
+
+    async def probe(self) -> None:
+        """After a failure, learn whether the journal can be written again. Raises JournalError."""
+        if self.trouble:
+            await self._offload(self._journal.probe)
+
+    async def save(self, run: Run) -> bool:
+        """Write down a run's new state; whether the journal took it."""
+        try:
+            await self._offload(self._journal.save, run)
+        except JournalError as error:
+            self.note(error)
+            return False
+        return True
+
+    async def close(self, run: Run, retry: Retry) -> tuple[Run, ...] | None:
+        """Write down how a run ended, what is known now, and its successor, in one transaction.
+
+        Returns the successor, if it has one; None while the journal does not take it.
+        """
+        key = (run.policy, run.volume)
+        word = protection.after(self.protections.get(key), run)
+        try:
+            due = await self._offload(self._scheduler.next_due, key)
+            follows = successor(run, Now(wall=self._clock.now()), retry, due)
+            await self._offload(self._journal.finish, run, word, follows)
+        except FAILURES as error:
+            self.note(error)
+            return None
+        self.protections[key] = word
+        return (follows,) if follows else ()
+
+    async def next_wakeup(self) -> datetime | None:
+        """When a schedule is due next; None where there is none, or while the job store cannot be read."""
+        try:
+            return await self._offload(self._scheduler.next_wakeup)
+        except SQLAlchemyError as error:
+            self.note(error)
+            return None
+
+    async def forget(self, before: datetime) -> None:
+        """Drop runs from the journal that finished before `before`; if that fails, the next time will do."""
+        try:
+            await self._offload(self._journal.prune, before)
+        except JournalError as error:
+            self.note(error)
+
+    def bring_back(self, now: datetime) -> None:
+        """Put right the times that a wall clock that was ahead has left in memory."""
+        self.protections = {key: protection.not_after(word, now) for key, word in self.protections.items()}
+
+    def note(self, error: Exception | None) -> None:
+        """Say once that the journal fails, and once that it works again (None)."""
+        text = str(error).splitlines()[0] if error else ""
+        if text != self.trouble:
+            self.trouble = text
+            self._tell(JournalTrouble(text))
