@@ -23,8 +23,9 @@ from lhbackupd.engine.keeper import Keeper, Rules
 from lhbackupd.engine.scheduler import Scheduler
 from lhbackupd.engine.wreck import put_aside
 from lhbackupd.longhorn.api import Api
-from lhbackupd.longhorn.client import Exchange, Longhorn
+from lhbackupd.longhorn.client import Longhorn
 from lhbackupd.longhorn.gateway import Gateway
+from lhbackupd.longhorn.request import Exchange
 
 T = TypeVar("T")
 

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -22,7 +21,17 @@ from lhbackupd.core.cluster import Backup, Chain, Node, Setting, Snapshot, Snaps
 from lhbackupd.longhorn import wire
 from lhbackupd.longhorn.credentials import Credentials
 from lhbackupd.longhorn.errors import Missing, Refused, Unreachable, WrongShape, visible
-from lhbackupd.longhorn.request import LIST, Request, address, change, change_backups, look, look_at_backups, own
+from lhbackupd.longhorn.request import (
+    LIST,
+    Exchange,
+    Request,
+    address,
+    change,
+    change_backups,
+    look,
+    look_at_backups,
+    own,
+)
 from lhbackupd.longhorn.verdict import UNAUTHORISED, Answer, fault_of
 
 SETTING = "allow-recurring-job-while-volume-detached"
@@ -36,20 +45,6 @@ FAILURES = (httpx.RequestError, httpx.InvalidURL, TimeoutError, OSError)
 
 A = TypeVar("A")
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
-    """One request and its end, for metrics; `route` holds no names and so has few values."""
-
-    method: str
-    #: for example `/v1/volumes/{name}?action=attach`
-    route: str
-    seconds: float
-    #: None where no answer came
-    status: int | None = None
-    #: class of the error that came of it before the answer was decoded, or ""
-    error: str = ""
 
 
 class Offload(Protocol):

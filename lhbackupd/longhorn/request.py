@@ -1,4 +1,4 @@
-"""What is asked of Longhorn: requests as values.
+"""What is asked of Longhorn, and what came of it: requests as values.
 
 URLs are built here and nowhere else, because the links in Longhorn's answers may carry the address of another manager's
 pod. Names go into paths quoted; a name of nothing but dots would climb the path and is refused by the client.
@@ -53,6 +53,20 @@ class Request:
     @property
     def tried(self) -> str:
         return f"{self.method} {visible(self.path)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One request and its end, for metrics; `route` holds no names and so has few values."""
+
+    method: str
+    #: for example `/v1/volumes/{name}?action=attach`
+    route: str
+    seconds: float
+    #: None where no answer came
+    status: int | None = None
+    #: class of the error that came of it before the answer was decoded, or ""
+    error: str = ""
 
 
 def look(volume: str, action: str, **body: str) -> Request:

@@ -26,7 +26,7 @@ from lhbackupd.engine.events import (
     PruningRests,
     Rescheduled,
 )
-from lhbackupd.longhorn.client import Exchange
+from lhbackupd.longhorn.request import Exchange
 from lhbackupd.surface.words import waited
 
 #: upper bounds in seconds: of a run's phases, of requests and polls

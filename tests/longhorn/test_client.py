@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from lhbackupd.core.cluster import Setting
-from lhbackupd.longhorn.client import Exchange
 from lhbackupd.longhorn.errors import Missing, Refused, Unreachable, WrongShape
+from lhbackupd.longhorn.request import Exchange
 from lhbackupd.longhorn.wire import BackupVolume, Generation
 from tests.longhorn.replay import answer, client, failing, replaying, saying
 

@@ -12,7 +12,7 @@ from lhbackupd.core.model import Outcome, Phase
 from lhbackupd.engine.events import Defect, Event, JournalTrouble, Missed, Moved, Polled, Pruned, Rescheduled
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.scheduler import Changes
-from lhbackupd.longhorn.client import Exchange
+from lhbackupd.longhorn.request import Exchange
 from lhbackupd.surface.gauges import Gauges
 from lhbackupd.surface.metrics import Metrics
 from tests.surface.house import NOON, TODAY, House, ended, queued, running, volume
