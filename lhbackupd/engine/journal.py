@@ -1,18 +1,19 @@
 """The journal: what has been decided about every run, written down before it is acted on.
 
 One table of runs, each with its whole state as a JSON document beside the columns that are searched; one of protection,
-the last word on every (policy, volume), which outlives the history; one of facts about the journal itself. The schema
+the last word on every (policy, volume), which outlives the history; one of notes, small documents of several kinds
+that outlive a restart; one of facts about the journal itself. The schema
 carries a version: an older one is migrated at start, a newer one refused. Everything here is synchronous and called
 through one worker thread, so that no disk ever stops the event loop. No SQL that PostgreSQL would refuse.
 """
 
 import secrets
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -22,8 +23,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from lhbackupd.core.model import Phase, Run
 from lhbackupd.core.protection import Protection
 
+T = TypeVar("T")
+
 #: the schema's version; `_MIGRATIONS` leads here from every older one
-VERSION = 2
+VERSION = 3
 
 #: how long a write waits for another process's lock on the file, in seconds
 BUSY = 5.0
@@ -57,6 +60,14 @@ _protection = sa.Table(
     sa.Column("volume", sa.String(253), primary_key=True),
     sa.Column("document", sa.Text, nullable=False),
 )
+#: since version 3: for example what is paused, and the exposure of every volume
+_notes = sa.Table(
+    "lhbackupd_notes",
+    _metadata,
+    sa.Column("kind", sa.String(32), primary_key=True),
+    sa.Column("name", sa.String(320), primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+)
 
 
 def _index_history(connection: sa.Connection) -> None:
@@ -65,8 +76,12 @@ def _index_history(connection: sa.Connection) -> None:
     _by_volume.create(connection, checkfirst=True)
 
 
+def _nothing(_connection: sa.Connection) -> None:
+    """From a version to one that only has more tables, which are made when the journal is opened."""
+
+
 #: what leads from each older version to the next one
-_MIGRATIONS: dict[int, Callable[[sa.Connection], None]] = {1: _index_history}
+_MIGRATIONS: dict[int, Callable[[sa.Connection], None]] = {1: _index_history, 2: _nothing}
 
 
 class JournalError(Exception):
@@ -218,6 +233,31 @@ class Journal:
                 here = (_protection.c.policy == policy) & (_protection.c.volume == volume)
                 connection.execute(_protection.delete().where(here))
 
+    def notes(self, kind: str, type_: type[T]) -> dict[str, T]:
+        """All notes of a kind, by name."""
+        query = sa.select(_notes.c.name, _notes.c.document).where(_notes.c.kind == kind)
+        with self._errors("read"), self.engine.begin() as connection:
+            return {row.name: msgspec.json.decode(row.document, type=type_) for row in connection.execute(query)}
+
+    def note(self, kind: str, changes: Mapping[str, object]) -> None:
+        """Write notes in one transaction, in the place of those with their names; None takes one away."""
+        rows = [
+            {"kind": kind, "name": name, "document": _encode(value)}
+            for name, value in changes.items()
+            if value is not None
+        ]
+        gone = [{"key": kind, "which": name} for name, value in changes.items() if value is None]
+        upsert = self._insert(_notes)
+        upsert = upsert.on_conflict_do_update(
+            index_elements=["kind", "name"], set_={"document": upsert.excluded.document}
+        )
+        drop = _notes.delete().where((_notes.c.kind == sa.bindparam("key")) & (_notes.c.name == sa.bindparam("which")))
+        with self._errors("written"), self.engine.begin() as connection:
+            if rows:
+                connection.execute(upsert, rows)
+            if gone:
+                connection.execute(drop, gone)
+
     def prune(self, before: datetime) -> int:
         """Drop runs that finished before `before`; returns how many."""
         old = _runs.c.finished.is_not(None) & (_runs.c.finished < before.timestamp())
@@ -237,7 +277,7 @@ class Journal:
         self.engine.dispose()
 
 
-def _encode(value: Run | Protection) -> str:
+def _encode(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 

@@ -98,6 +98,14 @@ def test_pruning_drops_old_ends_and_no_unfinished_run(journal: Journal) -> None:
     assert [run.id for run in journal.unfinished()] == ["open"]
 
 
+def test_notes_are_kept_by_kind_and_name_and_replaced_or_taken_away(journal: Journal) -> None:
+    journal.note("pause", {"nightly": NOW, "hourly": NOW})
+    journal.note("other", {"nightly": NOW})
+    journal.note("pause", {"nightly": NOW + timedelta(days=1), "hourly": None, "never-there": None})
+    assert reopened(journal).notes("pause", datetime) == {"nightly": NOW + timedelta(days=1)}
+    assert journal.notes("other", datetime) == {"nightly": NOW}
+
+
 def test_the_origin_stays_and_the_file_is_for_its_owner_only(journal: Journal, tmp_path: Path) -> None:
     origin = journal.origin
     assert len(origin) == 8
