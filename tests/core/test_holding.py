@@ -277,8 +277,23 @@ def test_our_unfinished_backup_is_dropped_found_by_its_snapshot() -> None:
         backup("theirs", "s1", state="InProgress", labels={}),
         backup("mine", "lhbackupd-r1", state="New", labels={}),
     )
-    before = dropping(backup="")
-    assert step(before, seen(attached(its()), backups=listed)) == (before, Detach(ticket="", backup="mine"))
+    found = step(dropping(backup=""), seen(attached(its()), backups=listed))
+    assert found == (dropping(backup="mine"), None)
+    assert step(found[0], seen(attached(its()), backups=listed)) == (found[0], Detach(ticket="", backup="mine"))
+
+
+def test_of_two_running_backups_of_our_snapshot_none_is_dropped_because_nobody_can_say_which_is_ours() -> None:
+    listed = tuple(backup(name, "lhbackupd-r1", state="InProgress", labels={}) for name in ("mine", "theirs"))
+    after, command = step(dropping(backup=""), seen(attached(its()), backups=listed))
+    assert (after.finished, command) == (True, None)
+
+
+def test_of_two_running_backups_of_our_snapshot_the_one_known_to_be_ours_is_dropped_and_then_no_other() -> None:
+    mine, theirs = (backup(name, "lhbackupd-r1", state="InProgress", labels={}) for name in ("mine", "theirs"))
+    before = dropping(backup="mine")
+    assert step(before, seen(attached(its()), backups=(mine, theirs))) == (before, Detach(ticket="", backup="mine"))
+    after, command = step(before, seen(attached(its()), backups=(theirs,)))
+    assert (after.finished, command) == (True, None)
 
 
 @pytest.mark.parametrize(
@@ -290,7 +305,7 @@ def test_our_unfinished_backup_is_dropped_found_by_its_snapshot() -> None:
     ],
 )
 def test_others_backups_of_our_snapshot_are_not_dropped(other: object) -> None:
-    before = dropping(known_backups=("old",))
+    before = dropping(known_backups=("old",), backup="")
     after, command = step(before, seen(detached(), backups=(other,)))
     assert (after.finished, command) == (True, None)
 
