@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.monitored import report, watch
+from benchmarks.monitored import Tick, report, watch
 from benchmarks.row import Kind, Row
 from benchmarks.stage import Stage, stage
 
@@ -41,7 +41,7 @@ async def measure(size: Size) -> list[Row]:
         await made.volumes("pvc-idle-", size.volumes - size.due, replicas=3)
         await made.volumes("pvc-due-", size.due, replicas=3)
         config = made.configure({"due": "pvc-due-*", "all": "pvc-*"}, cluster=_NODES, cron="* * * * *")
-        idle: list[tuple[float, float]] = []
+        idle: list[Tick] = []
         async with made.daemon(config, module="benchmarks.monitored", words=()):
             # this process has nothing to do meanwhile: how late its own loop is, is the machine's doing
             watching = asyncio.create_task(watch(idle))
@@ -64,16 +64,17 @@ def _rows(figures: dict[str, Any], idle: dict[str, Any], size: Size, backups: in
     busy = figures["cpu_seconds"] / figures["seconds"]
     stall = Row(
         name="stall-max",
-        what=f"{what}: longest stall of the loop",
+        what=f"{what}: longest stall of the loop by the process itself",
         unit="ms",
         value=figures["max_ms"],
-        than=f"an idle loop on the same machine meanwhile (p99 {idle['p99_ms']} ms)",
+        than="an idle loop on the same machine meanwhile",
         beside=idle["max_ms"],
         bound=STALL,
         kind=Kind.ABSOLUTE,
         speed=size.speed,
         count=figures["ticks"],
-        note=f"p99 {figures['p99_ms']} ms, in the first second {figures['start_ms']} ms; {backups} backups; "
+        note=f"p50 {figures['p50_ms']}, p99 {figures['p99_ms']} ms, in the first second {figures['start_ms']} ms; with "
+        f"waits for a processor at most {figures['late_ms']} ms (idle loop {idle['late_ms']} ms); {backups} backups; "
         f"{busy:.1%} of a core",
     )
     memory = Row(

@@ -1,8 +1,10 @@
 """The daemon with a stopwatch beside it: `python -m benchmarks.monitored --config FILE --clock SPEED`.
 
 A task in the daemon's own event loop asks to be woken every 5 ms of real time and notes how late that was: whatever
-keeps the loop from doing so keeps it from answering probes and giving volumes back, too. At the end, one JSON line on
-standard output says the worst of it and the most memory that the process ever used.
+keeps the loop from doing so keeps it from answering probes and giving volumes back, too. On a machine with other work
+the loop's thread also has to wait for a processor, which nothing in it can help: the kernel says for how long
+(`/proc/thread-self/schedstat`, second figure), and without that time a tick's lateness is the process's own. At the
+end, one JSON line on standard output says the worst of it and the most memory that the process ever used.
 """
 
 import asyncio
@@ -10,6 +12,7 @@ import json
 import resource
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,42 +31,77 @@ TICK = 0.005
 START = 1.0
 #: how many of the longest stalls are named
 _WORST = 10
+_SCHEDSTAT = Path("/proc/thread-self/schedstat")
 
 
-async def watch(late: list[tuple[float, float]]) -> None:
-    """Note how late each tick was, and when that was since the first one, until cancelled; seconds of real time."""
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One tick; seconds of real time."""
+
+    #: when it came, since the first one
+    at: float
+    late: float
+    #: for how long of that the thread waited for a processor
+    queued: float
+
+    @property
+    def own(self) -> float:
+        """How late the process itself made it."""
+        return max(0.0, self.late - self.queued)
+
+
+def _queued() -> float:
+    """Seconds that this thread has waited for a processor so far; 0 where the kernel does not say."""
+    try:
+        return int(_SCHEDSTAT.read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+async def watch(ticks: list[Tick]) -> None:
+    """Note every tick, until cancelled."""
     start = before = time.perf_counter()
+    waited = _queued()
     while True:
         await asyncio.sleep(TICK)
-        after = time.perf_counter()
-        late.append((max(0.0, after - before - TICK), after - start))
-        before = after
+        after, queued = time.perf_counter(), _queued()
+        ticks.append(Tick(after - start, max(0.0, after - before - TICK), queued - waited))
+        before, waited = after, queued
 
 
-def report(late: list[tuple[float, float]]) -> dict[str, Any]:
-    """The figures: stalls in milliseconds, memory in bytes. `late` is not empty after `START`."""
-    ordered = sorted(tick for tick in late if tick[1] > START)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def report(ticks: list[Tick]) -> dict[str, Any]:
+    """The figures: stalls in milliseconds, memory in bytes. `ticks` go on after `START`."""
+    steady = [tick for tick in ticks if tick.at > START]
+    own = sorted(tick.own for tick in steady)
+    worst = sorted(steady, key=lambda tick: tick.own)[-_WORST:]
     return {
-        "ticks": len(ordered),
-        "max_ms": round(ordered[-1][0] * 1000, 2),
-        "p99_ms": round(ordered[int(len(ordered) * 0.99)][0] * 1000, 2),
-        "start_ms": round(max((ms for ms, at in late if at <= START), default=0.0) * 1000, 2),
-        "worst": [{"ms": round(ms * 1000, 1), "at": round(at, 2)} for ms, at in reversed(ordered[-_WORST:])],
-        "peak_rss": peak,
+        "ticks": len(steady),
+        "max_ms": _ms(own[-1]),
+        "p99_ms": _ms(own[int(len(own) * 0.99)]),
+        "p50_ms": _ms(own[len(own) // 2]),
+        "late_ms": _ms(max(tick.late for tick in steady)),
+        "start_ms": _ms(max((tick.own for tick in ticks if tick.at <= START), default=0.0)),
+        "worst": [
+            {"ms": _ms(tick.own), "late_ms": _ms(tick.late), "at": round(tick.at, 2)} for tick in reversed(worst)
+        ],
+        "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "cpu_seconds": round(time.process_time(), 2),
-        "seconds": round(late[-1][1], 1),
+        "seconds": round(ticks[-1].at, 1),
     }
 
 
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 2)
+
+
 async def _run(config: Config, path: Path, clock: Clock) -> int:
-    late: list[tuple[float, float]] = []
-    watching = asyncio.create_task(watch(late))
+    ticks: list[Tick] = []
+    watching = asyncio.create_task(watch(ticks))
     try:
         return await Daemon(config=config, clock=clock, reread=lambda: load(path)).run()
     finally:
         watching.cancel()
-        print(json.dumps(report(late)), flush=True)
+        print(json.dumps(report(ticks)), flush=True)
 
 
 @click.command()
