@@ -8,6 +8,7 @@ backup counts as completed only once its backup volume lists it as such.
 from dataclasses import replace
 
 from . import naming
+from .cluster import Backup
 from .commands import AskBackup, Decision, Seen
 from .holding import ASK_AGAIN, asked_for, hand_over
 from .model import Now, Origin, Outcome, Phase, Policy, Run
@@ -56,9 +57,10 @@ def backing_up(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Or
 def _asking(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:
     """Find the backup of our snapshot, or ask for it: never ask without having looked."""
     mine = [backup for backup in seen.backups or () if asked_for(backup, run)]
+    if len(mine) == 1:
+        return replace(run, backup=mine[0].name, reason=f"backup {mine[0].name} has begun"), None
     if mine:
-        best = min(mine, key=lambda backup: (not backup.completed, not backup.running))
-        return replace(run, backup=best.name, reason=f"backup {best.name} has begun"), None
+        return _unsure(run, mine, seen, now, policy), None
     first = run.asked_at is None
     if first and (ended := unwanted(run, seen, now, policy)):
         return ended, None
@@ -79,3 +81,20 @@ def _asking(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origi
         run = replace(run, known_backups=known)
     run = replace(run, asked_at=now.wall, reason=f"asks for a backup of snapshot {run.snapshot}")
     return run, AskBackup(snapshot=run.snapshot, labels=naming.labels(run, origin))
+
+
+def _unsure(run: Run, mine: list[Backup], seen: Seen, now: Now, policy: Policy | None) -> Run:
+    """`run` while more than one backup may be the one it asked for.
+
+    Somebody else has asked for one of the same snapshot, or we have twice: Longhorn shows labels only of completed
+    ones, so until then none of them is called ours, and none is deleted.
+    """
+    names = ", ".join(sorted(backup.name for backup in mine))
+    if done := next((backup for backup in mine if backup.completed), None):
+        return replace(run, backup=done.name, reason=f"backup {done.name} is the one of {names} that is ours")
+    if not any(backup.running for backup in mine):
+        words = f"backups {names} of snapshot {run.snapshot} ended without success, and one of them was ours"
+        return leave(run, now, Outcome.FAILED, words, can_pass=True)
+    run = replace(run, progress=max([run.progress, *(backup.progress for backup in mine if backup.running)]))
+    what = f"backups {names} of snapshot {run.snapshot}, one of which is ours"
+    return patiently(run, seen, now, patience_of(policy).backup, what)

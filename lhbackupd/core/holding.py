@@ -148,13 +148,13 @@ def detaching(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Decision
         words = f"backup {done.name} is completed and listed, just before it was to be dropped"
         return replace(run, outcome=Outcome.COMPLETED, drop_backup=False, reason=words, backup=done.name,
                        protected_until=run.snapshot_holds or done.snapshot_created), None  # fmt: skip
-    running = [backup.name for backup in ours if backup.running and run.backup in {"", backup.name}]
-    if running == [run.backup]:
-        return run, Detach(ticket="", backup=run.backup)
-    if len(running) == 1:
-        # written down first: of two that run, one deleted and one left, the other one is never taken for ours
-        return replace(run, backup=running[0]), None
-    # of more than one nobody can say which is ours while they run: Longhorn shows no labels before the end
+    ours = [backup for backup in ours if run.backup in {"", backup.name}]
+    # of more than one nobody can say which is ours before they have ended: then they are left to end
+    if len(ours) == 1 and ours[0].running:
+        if run.backup:
+            return run, Detach(ticket="", backup=run.backup)
+        # written down before it is deleted, so that somebody else's, left alone there, is never taken for ours
+        return replace(run, backup=ours[0].name), None
     wanted = any(ticket.id not in _controllers(run) for ticket in volume.tickets)
     if volume.plainly_detached or wanted or now.idle > patience:
         return finish(run, now), None

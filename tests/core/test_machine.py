@@ -456,11 +456,20 @@ def test_a_backup_of_our_snapshot_that_came_after_asking_is_ours(state: str) -> 
     assert (after.backup, command) == ("backup-1", None)
 
 
-def test_of_several_the_completed_one_counts_then_one_that_runs() -> None:
-    failed, runs, done = mine("Error", name="f"), mine("InProgress", name="r"), mine("Completed", name="c")
+def test_of_several_the_completed_one_counts_and_until_then_none_is_called_ours() -> None:
+    failed, runs, done = mine("Error", name="f"), mine("InProgress", name="r", progress=30), mine("Completed", name="c")
     assert step(asked(), seen(ours(), backups=(failed, runs, done)))[0].backup == "c"
-    assert step(asked(), seen(ours(), backups=(failed, runs)))[0].backup == "r"
+    after, command = step(asked(), seen(ours(), backups=(failed, runs)))
+    assert (after.phase, after.backup, after.progress, command) == (Phase.BACKING_UP, "", 30, None)
+    assert after.reason == "waits for backups f, r of snapshot lhbackupd-r1, one of which is ours"
     assert step(asked(), seen(ours(), backups=(failed,)))[0].backup == "f"
+
+
+def test_several_that_all_ended_without_success_are_a_failure_that_can_pass() -> None:
+    several = (mine("Error", name="f"), mine("Unknown", name="u"))
+    after, _ = step(asked(), seen(ours(), backups=several))
+    assert (after.phase, after.outcome, after.can_pass, after.backup) == (Phase.DETACHING, Outcome.FAILED, True, "")
+    assert "f, u" in after.reason
 
 
 @pytest.mark.parametrize(

@@ -257,7 +257,9 @@ class OneVolume(RuleBasedStateMachine):
         for backup in self.longhorn.backups:
             if backup.name == name:
                 # a request of ours that was lost, and somebody else's of that very snapshot: nothing tells them apart
-                lost = not self.longhorn.backups_by_run.get(after.id) and backup.snapshot == after.snapshot
+                lost = backup.snapshot == after.snapshot and after.id not in {
+                    each.labels.get(LABEL_RUN) for each in self.longhorn.backups
+                }
                 assert backup.labels.get(LABEL_RUN) == after.id or lost, "not a backup of this run"
                 assert after.outcome in {Outcome.YIELDED, Outcome.FAILED}
 
