@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 import click
 from rich.console import Console
 
-from benchmarks import cycle, load, machine, native, night, table
+from benchmarks import cycle, load, machine, native, night, table, waiting
 from benchmarks.row import Row
 from benchmarks.stage import BenchmarkError
 
@@ -27,12 +27,14 @@ _FULL: dict[str, Scenario] = {
     "burst": lambda: cycle.measure(cycle.BURST),
     "native": lambda: native.measure(native.FULL),
     "night": lambda: night.measure(night.FULL),
+    "waiting": lambda: waiting.measure(waiting.FULL),
     "load": lambda: load.measure(load.FULL),
 }
 _SMOKE: dict[str, Scenario] = {
     "cycle": lambda: cycle.measure(cycle.SMOKE),
     "native": lambda: native.measure(native.SMOKE),
     "night": lambda: night.measure(night.SMOKE),
+    "waiting": lambda: waiting.measure(waiting.SMOKE),
     "load": lambda: load.measure(load.SMOKE),
 }
 

@@ -77,6 +77,28 @@ def least_makespan(found: Iterable[Hold], *, per_node: int, cluster: int) -> flo
     return max(busiest, sum(nodes.values()) / cluster, *(hold.seconds for hold in found))
 
 
+def lets_go(entries: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """By volume, seconds from when a pod first asked for it until nothing stood in the pod's way any more.
+
+    That is the last ticket of another kind than the workload's that went before the pod had the volume.
+    """
+    asked: dict[str, float] = {}
+    had: set[str] = set()
+    gone: dict[str, float] = {}
+    for entry in entries:
+        volume = entry.get("volume", "")
+        match entry["kind"]:
+            case "pod-waiting" if volume not in asked:
+                asked[volume] = entry["t"]
+            case "ticket-satisfied" if entry["type"] == "csi-attacher" and volume in asked:
+                had.add(volume)
+            case "ticket-removed" | "ticket-interrupted" if volume in asked and volume not in had:
+                gone[volume] = entry["t"] - asked[volume]
+            case _:
+                pass
+    return gone
+
+
 def requests_of_runs(counted: Mapping[str, int]) -> int:
     """Of requests counted by `METHOD route`, those that runs made: all but the inventory's polls."""
     return sum(number for route, number in counted.items() if not _polled(route))

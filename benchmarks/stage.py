@@ -53,6 +53,7 @@ name = "{name}"
 cron = "{cron}"
 match = {{ name = ["{volumes}"] }}
 keep = {{ last = 7 }}
+{extra}
 """
 
 
@@ -142,12 +143,22 @@ class Stage:
         return "\n".join(log.read_text().splitlines()[-20:]) if log.exists() else ""
 
     def configure(
-        self, policies: Mapping[str, str], *, cluster: int, per_node: int = 1, cron: str = NEVER, poll: str = "15s"
+        self,
+        policies: Mapping[str, str],
+        *,
+        cluster: int,
+        per_node: int = 1,
+        cron: str = NEVER,
+        poll: str = "15s",
+        extra: str = "",
     ) -> Path:
-        """Write a configuration; `policies` maps names to the volumes they match, and `cron` is that of `due`."""
+        """Write a configuration; `policies` maps names to the volumes they match, and `cron` is that of `due`.
+
+        `extra` are lines for every policy.
+        """
         text = _CONFIG.format(url=self.url, folder=self.folder, cluster=cluster, per_node=per_node, poll=poll)
         for name, volumes in policies.items():
-            text += _POLICY.format(name=name, cron=cron if name == "due" else NEVER, volumes=volumes)
+            text += _POLICY.format(name=name, cron=cron if name == "due" else NEVER, volumes=volumes, extra=extra)
         path = self.folder / "config.toml"
         path.write_text(text)
         return path

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.account import Hold, holds, least_makespan, makespan, requests_of_runs
+from benchmarks.account import Hold, holds, least_makespan, lets_go, makespan, requests_of_runs
 
 
 def added(t: float, volume: str, ticket: str = "ours:1", node: str = "node-1") -> dict[str, Any]:
@@ -83,3 +83,20 @@ def test_requests_of_runs_leave_the_inventorys_polls_out_and_nothing_else() -> N
         "POST /v1/volumes": 2,
     }
     assert requests_of_runs(counted) == 8
+
+
+def test_a_volume_is_let_go_when_the_last_ticket_but_the_workloads_went_before_it_had_it() -> None:
+    def ticket(kind: str, t: float, of: str) -> dict[str, Any]:
+        return {**entry(kind, t, "a"), "type": of}
+
+    entries = [
+        ticket("ticket-removed", 0.5, "snapshot-controller"),
+        entry("pod-waiting", 1.0, "a"),
+        entry("pod-waiting", 1.5, "a"),
+        ticket("ticket-removed", 1.75, "longhorn-api"),
+        ticket("ticket-removed", 2.0, "backup-controller"),
+        ticket("ticket-satisfied", 4.0, "csi-attacher"),
+        ticket("ticket-removed", 9.0, "backup-controller"),
+        entry("pod-waiting", 1.0, "b"),
+    ]
+    assert lets_go(entries) == {"a": 1.0}
