@@ -12,9 +12,10 @@ from typing import TypeVar
 
 from lhbackupd.core.cluster import Backup, Node, Setting, Snapshot, Target, Volume
 from lhbackupd.core.naming import LABEL_ORIGIN
+from lhbackupd.longhorn.api import Api, Release
 from lhbackupd.longhorn.client import Longhorn
 from lhbackupd.longhorn.errors import LonghornError
-from lhbackupd.longhorn.wire import Broken, Generation
+from lhbackupd.longhorn.wire import Broken
 
 #: requests at once
 _AT_ONCE = 8
@@ -29,7 +30,7 @@ class Survey:
     volumes: tuple[Volume, ...]
     broken: tuple[Broken, ...] = ()
     #: None where it could not be read
-    generation: Generation | None = None
+    release: Release | None = None
     setting: Setting = Setting.UNREAD
     nodes: tuple[Node, ...] = ()
     targets: tuple[Target, ...] = ()
@@ -58,23 +59,24 @@ class Surveyor:
 
     def __init__(self, *, longhorn: Longhorn, now: Callable[[], datetime]) -> None:
         self._longhorn = longhorn
+        self._api = Api(longhorn=longhorn)
         self._now = now
         self._gate = asyncio.Semaphore(_AT_ONCE)
         self.faults: list[str] = []
 
     async def survey(self, *, groups: bool) -> Survey:
         """Look at everything; `groups` says whether those of every volume are wanted. Raises LonghornError."""
-        volumes, broken = await self._longhorn.volumes()
+        volumes, broken = await self._api.volumes()
         read_at, server_date = self._now(), self._longhorn.server_date
         named = [volume.name for volume in volumes] if groups else []
         return Survey(
             volumes=volumes,
             broken=broken,
-            generation=await self._part("generation", self._longhorn.generation(), None),
+            release=await self._part("release", self._api.which(), None),
             setting=await self._part("setting", self._longhorn.setting(), Setting.UNREAD),
             nodes=await self._part("nodes", self._longhorn.nodes(), ()),
-            targets=await self._part("backup targets", self._longhorn.targets(), ()),
-            groups=await self._each("groups of volume", self._longhorn.groups, named),
+            targets=await self._part("backup targets", self._api.targets(), ()),
+            groups=await self._each("groups of volume", self._api.groups, named),
             backups=await self.backups(),
             faults=tuple(self.faults),
             server_date=server_date,
@@ -88,7 +90,7 @@ class Surveyor:
         """
         listed = await self._part("backup volumes", self._longhorn.backup_volumes(), ())
         names = sorted({found.volume for found in listed if found.volume}.union(also))
-        found = await self._each("backups of volume", self._longhorn.backups, names)
+        found = await self._each("backups of volume", self._api.backups, names)
         return tuple(backup for _, backups in sorted(found.items()) for backup in backups)
 
     async def belongings(self, volumes: Iterable[str], origin: str) -> tuple[Belongings, ...]:

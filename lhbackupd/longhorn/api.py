@@ -53,6 +53,14 @@ class Api:
 
     # What is there
 
+    async def which(self) -> Release:
+        """Ask Longhorn what it is."""
+        if await self._longhorn.generation() is Generation.SINGLE:
+            return Release.OLD
+        request = Request(method="GET", route="/v1/schemas/backupVolume")
+        by_volume = await self._longhorn.value(request, legacywire.decode_lists_by_volume)
+        return Release.NEW if by_volume else Release.MIDDLE
+
     async def setting(self) -> Setting:
         return await self._longhorn.setting()
 
@@ -111,15 +119,8 @@ class Api:
     async def _ask(self, call: Callable[[Speaker], Awaitable[T]], *, sure: bool = False) -> T:
         try:
             if self.release is None or (sure and self.release is Release.OLD):
-                self.release = await self._which()
+                self.release = await self.which()
             return await call(self._legacy if self.release is Release.OLD else self._longhorn)
         except Unreachable:
             self.release = None
             raise
-
-    async def _which(self) -> Release:
-        if await self._longhorn.generation() is Generation.SINGLE:
-            return Release.OLD
-        request = Request(method="GET", route="/v1/schemas/backupVolume")
-        by_volume = await self._longhorn.value(request, legacywire.decode_lists_by_volume)
-        return Release.NEW if by_volume else Release.MIDDLE

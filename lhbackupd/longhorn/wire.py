@@ -212,7 +212,10 @@ def decode_backup_volumes(raw: bytes) -> tuple[BackupVolume, ...]:
 
 def _backup_volume(found: shapes.BackupVolume) -> BackupVolume:
     return BackupVolume(
-        name=found.name, volume=found.volume_name, target=found.backup_target_name or volume.DEFAULT_TARGET
+        name=found.name,
+        # before 1.8 a backup volume is named as its volume (longhorn-manager, `BackupVolume` in api/model.go)
+        volume=found.volume_name or found.name,
+        target=found.backup_target_name or volume.DEFAULT_TARGET,
     )
 
 

@@ -14,8 +14,8 @@ from lhbackupd.core.naming import LABEL_ORIGIN
 from lhbackupd.core.selection import Coverage, covering
 from lhbackupd.engine.housekeeper import SKEW
 from lhbackupd.engine.survey import Survey
+from lhbackupd.longhorn.api import Release
 from lhbackupd.longhorn.client import SETTING
-from lhbackupd.longhorn.wire import Generation
 from lhbackupd.surface.findings import Facts, Finding, fault, names, ok, warning
 from lhbackupd.surface.standing import Standing, standing, why
 from lhbackupd.surface.words import MEANING, span
@@ -31,10 +31,13 @@ def _coverage(facts: Facts, survey: Survey) -> Mapping[str, Coverage]:
 
 
 def _longhorn(facts: Facts, survey: Survey) -> Iterator[Finding]:
-    match survey.generation:
-        case Generation.TICKETS:
-            yield ok("longhorn", f"{facts.url} answers, and knows attachment tickets (1.5 or later)")
-        case Generation.SINGLE:
+    match survey.release:
+        case Release.NEW:
+            yield ok("longhorn", f"{facts.url} answers, and knows attachment tickets (1.8 or later)")
+        case Release.MIDDLE:
+            text = f"{facts.url} answers, with attachment tickets (1.5 to 1.7): unverified, there are no recordings"
+            yield warning("longhorn", text, "upgrade Longhorn to 1.8 or later, or watch the first runs closely")
+        case Release.OLD:
             text = f"{facts.url} answers, without attachment tickets (before 1.5): unverified, there are no recordings"
             yield warning("longhorn", text, "upgrade Longhorn to 1.5 or later, or watch the first runs closely")
         case None:

@@ -164,10 +164,11 @@ def _held(lease: Lease, fault: Fault | None = None) -> Held:
 
 async def leave_without_daemon(*, longhorn: Longhorn, origin: Origin, now: Callable[[], datetime]) -> Left:
     """What `leave` does while no daemon runs, which the caller has made sure of. Raises LonghornError."""
-    gateway = Gateway(longhorn=Api(longhorn=longhorn), origin=origin)
+    api = Api(longhorn=longhorn)
+    gateway = Gateway(longhorn=api, origin=origin)
 
     async def ours() -> list[Lease]:
-        volumes, _ = await longhorn.volumes()
+        volumes, _ = await api.volumes()
         found = leases(volumes, origin=origin, live=(), now=now())
         return [lease for lease in found if lease.claim is not Claim.FOREIGN]
 

@@ -5,9 +5,9 @@ import pytest
 from lhbackupd.core.cluster import Setting
 from lhbackupd.core.model import Outcome, Phase
 from lhbackupd.engine.survey import Surveyor
+from lhbackupd.longhorn.api import Release
 from lhbackupd.longhorn.client import Longhorn
 from lhbackupd.longhorn.errors import LonghornError
-from lhbackupd.longhorn.wire import Generation
 from tests.rig import MIB, Rig, inline
 
 pytestmark = pytest.mark.looptime
@@ -25,7 +25,7 @@ async def test_a_survey_shows_all_there_is(rig: Rig) -> None:
         await rig.finished(1)
     found = await surveyor(rig).survey(groups=True)
     assert [volume.name for volume in found.volumes] == ["db"]
-    assert (found.generation, found.setting) == (Generation.TICKETS, Setting.ALLOWED)
+    assert (found.release, found.setting) == (Release.NEW, Setting.ALLOWED)
     assert len(found.nodes) == 3
     assert [target.name for target in found.targets] == ["default"]
     assert found.groups == {"db": frozenset({"default"})}
@@ -91,3 +91,14 @@ async def test_a_backup_that_still_runs_is_known_by_its_snapshot(rig: Rig) -> No
         (found,) = await surveyor(rig).belongings(["db"], engine.origin.journal)
         assert [(backup.completed, dict(backup.labels)) for backup in found.backups] == [(False, {})]
         await rig.finished(1)
+
+
+@pytest.mark.parametrize(("version", "release"), [("1.6", Release.MIDDLE), ("1.4", Release.OLD)])
+async def test_backups_are_found_on_older_releases_too(rig: Rig, version: str, release: Release) -> None:
+    await rig.call("POST", "/sim/generation", {"version": version})
+    await rig.volume("db", data=MIB)
+    async with rig.daemon(rig.config()):
+        await rig.finished(1)
+    found = await surveyor(rig).survey(groups=False)
+    assert (found.release, found.faults) == (release, ())
+    assert [backup.volume for backup in found.backups] == ["db"]

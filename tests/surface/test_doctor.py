@@ -11,7 +11,8 @@ from lhbackupd.core.model import Detached, Outcome, Policy
 from lhbackupd.core.naming import LABEL_ORIGIN, TicketName
 from lhbackupd.core.protection import after
 from lhbackupd.engine.survey import Survey
-from lhbackupd.longhorn.wire import Broken, Generation
+from lhbackupd.longhorn.api import Release
+from lhbackupd.longhorn.wire import Broken
 from lhbackupd.surface.doctor import diagnose
 from lhbackupd.surface.findings import DaemonFacts, Facts, Finding, JournalFacts, Level, names, worst
 from lhbackupd.surface.report import Report
@@ -44,7 +45,7 @@ def report(house: House) -> Report:
 def facts(report: Report) -> Facts:
     survey = Survey(
         volumes=(volume("pvc-db"),),
-        generation=Generation.TICKETS,
+        release=Release.NEW,
         setting=Setting.ALLOWED,
         nodes=(Node(name="node-1", ready=True),),
         targets=(Target(name="default", available=True),),
@@ -162,8 +163,9 @@ def test_a_longhorn_that_cannot_be_reached_ends_the_list(facts: Facts) -> None:
     assert diagnose(away)[-1].check == "longhorn"
 
 
-def test_a_longhorn_without_tickets_is_called_unverified(facts: Facts) -> None:
-    says(shown(facts, generation=Generation.SINGLE), "longhorn", Level.WARNING, "unverified")
+@pytest.mark.parametrize("release", [Release.OLD, Release.MIDDLE])
+def test_a_longhorn_without_recordings_is_called_unverified(facts: Facts, release: Release) -> None:
+    says(shown(facts, release=release), "longhorn", Level.WARNING, "unverified", "upgrade Longhorn")
 
 
 def test_what_could_not_be_read_is_a_fault(facts: Facts) -> None:
