@@ -199,7 +199,9 @@ class Storm:
             case "delete-backup":
                 path = f"/v1/backupvolumes/{volume}?action=backupListByVolume"
                 found = await self._stage.call("POST", path, {"name": volume})
-                names = sorted(backup["name"] for backup in (found or {}).get("data") or [])
+                listed = (found or {}).get("data") or []
+                # a fault that strikes this very request may have given the answer another shape
+                names = sorted(backup["name"] for backup in listed if isinstance(backup, dict) and "name" in backup)
                 if names:
                     name = names[int(facts["pick"] * len(names))]
                     self._taken.add(name)
