@@ -77,16 +77,12 @@ def decode_volume(raw: bytes) -> cluster.Volume:
     return volume.convert(read(raw, shapes.Volume))
 
 
-def decode_volumes(raw: bytes) -> tuple[tuple[cluster.Volume, ...], tuple[Broken, ...]]:
-    """The list of volumes [052], and those elements of it that could not be read."""
-    good: list[cluster.Volume] = []
-    broken: list[Broken] = []
-    for element in read(raw, shapes.Collection).data or ():
-        try:
-            good.append(volume.convert(read(element, shapes.Volume)))
-        except WrongShape as error:
-            broken.append(Broken(name=_name(element), reason=error.what))
-    return tuple(good), tuple(broken)
+def decode_entry(raw: msgspec.Raw) -> cluster.Volume | Broken:
+    """One volume of the list [052], or why it could not be read."""
+    try:
+        return volume.convert(read(raw, shapes.Volume))
+    except WrongShape as error:
+        return Broken(name=_name(raw), reason=error.what)
 
 
 def _name(element: msgspec.Raw) -> str:

@@ -1,11 +1,13 @@
 """Each method against what a manager answered to it."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import httpx
 import pytest
 
 from lhbackupd.core.cluster import Setting
+from lhbackupd.longhorn.elements import PIECE
 from lhbackupd.longhorn.errors import Missing, Refused, Unreachable, WrongShape
 from lhbackupd.longhorn.request import Exchange
 from lhbackupd.longhorn.wire import BackupVolume, Generation
@@ -241,7 +243,7 @@ async def test_each_exchange_is_observed_without_names() -> None:
     ]
 
 
-async def test_big_list_is_joined_and_decoded_off_the_loop_and_a_small_one_is_not() -> None:
+async def test_big_list_is_decoded_off_the_loop_in_pieces_and_a_small_one_is_not() -> None:
     sizes = []
 
     async def offload(function, given):  # type: ignore[no-untyped-def] # generic protocol, a test's stand-in
@@ -249,9 +251,30 @@ async def test_big_list_is_joined_and_decoded_off_the_loop_and_a_small_one_is_no
         return function(given)
 
     big = b'{"type":"collection","data":[' + b",".join([answer("103")] * 200) + b"]}"
-    volumes, _ = await saying(200, big, offload=offload).volumes()
+
+    async def handler(_: httpx.Request) -> httpx.Response:
+        async def parts() -> AsyncIterator[bytes]:
+            for start in range(0, len(big), 2**16):
+                yield big[start : start + 2**16]
+
+        return httpx.Response(200, content=parts())
+
+    volumes, _ = await client(handler, offload=offload).volumes()
     await saying(200, answer("052"), offload=offload).volumes()
     assert len(volumes) == 200
+    assert max(sizes) < len(big) / 4
+    assert len(big) - sum(sizes) < PIECE
+
+
+async def test_big_answer_of_another_kind_is_joined_and_decoded_off_the_loop() -> None:
+    sizes = []
+
+    async def offload(function, given):  # type: ignore[no-untyped-def] # generic protocol, a test's stand-in
+        sizes.append(len(given) if isinstance(given, bytes) else sum(map(len, given)))
+        return function(given)
+
+    big = b'{"type":"collection","data":[' + b",".join([b'{"name":"n"}'] * 200_000) + b"]}"
+    assert len(await saying(200, big, offload=offload).nodes()) == 200_000
     assert sizes == [len(big), len(big)]
 
 
