@@ -112,7 +112,13 @@ async def assemble(config: Config, *, clock: Clock, longhorn: Longhorn, offload:
         keeper.wake()
 
     api = Api(longhorn=longhorn)
-    inventory = Inventory(longhorn=api, clock=clock, period=config.longhorn.poll.total_seconds(), told=polled)
+    inventory = Inventory(
+        longhorn=api,
+        clock=clock,
+        period=config.longhorn.poll.total_seconds(),
+        told=polled,
+        expected={volume for _, volume in scheduler.schedules},
+    )
     keeper = Keeper(
         rules=rules_of(config),
         origin=origin,

@@ -57,8 +57,9 @@ class Intake:
         return self._scheduler.sync(self._wanted(picture, policies))
 
     def _wanted(self, picture: Picture, policies: Mapping[str, Policy]) -> dict[Key, Policy]:
-        wanted: dict[Key, Policy] = {}
         stored = self._scheduler.schedules
+        # a volume whose entry makes no sense is there, and so stays its schedule: its runs wait until it can be read
+        wanted = {key: policies[key[0]] for key in stored if key[1] in picture.broken and key[0] in policies}
         for volume in picture.volumes.values():
             cover = covering(policies.values(), volume, picture.groups.get(volume.name))
             # groups that have not been read yet say nothing: a schedule that is there stays

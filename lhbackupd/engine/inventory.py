@@ -2,7 +2,7 @@
 
 A poll that fails leaves the volumes as they were last seen, with the fault beside them; only the setting turns unread
 at once, because to guess it would be to break a promise. A volume that a list lacks is asked for by name before it is
-taken for deleted: one bad list must not throw schedules away.
+taken for deleted: one bad list must not throw schedules away, not even the first one after a start.
 """
 
 import asyncio
@@ -17,6 +17,10 @@ from lhbackupd.longhorn.errors import LonghornError
 
 #: requests by name in one poll: for volumes that a list lacks, and for groups
 _BY_NAME = 50
+#: between two polls Longhorn, and we, have at least so many times as long to rest as the last one took
+_REST = 10
+#: but polls are never further apart than this, in seconds, unless they are configured to be
+_RAREST = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +46,20 @@ class Picture:
 class Inventory:
     """Polls Longhorn, and holds the latest picture."""
 
-    def __init__(self, *, longhorn: Api, clock: Clock, period: float, told: Callable[[Picture, Picture], None]) -> None:
+    def __init__(
+        self,
+        *,
+        longhorn: Api,
+        clock: Clock,
+        period: float,
+        told: Callable[[Picture, Picture], None],
+        expected: Iterable[str] = (),
+    ) -> None:
         self._longhorn = longhorn
         self._clock = clock
         self._period = period
+        #: volumes that were there before the daemon started
+        self._expected = frozenset(expected)
         self._told = told
         self._oldest_groups: list[str] = []
         self._polling = asyncio.Lock()
@@ -54,10 +68,11 @@ class Inventory:
         self.wants_groups = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Poll every `period` seconds until `stop`."""
+        """Poll every `period` seconds until `stop`, and more rarely where a poll takes long."""
         while not stop.is_set():
             await self.poll()
-            await self._clock.wait(stop, self._period)
+            rest = min(_REST * self.picture.took, _RAREST) if self.picture.fault is None else 0.0
+            await self._clock.wait(stop, max(self._period, rest))
 
     async def poll(self) -> None:
         """Look once, after a look that is under way; never raises for what Longhorn does."""
@@ -84,20 +99,27 @@ class Inventory:
         listed, broken = await self._longhorn.volumes()
         volumes = {volume.name: volume for volume in listed}
         faulty = {entry.name: entry.reason for entry in broken}
-        for name in await self._still_there(picture.volumes.keys() - volumes.keys()):
-            volumes[name] = picture.volumes[name]
+        volumes |= {name: picture.volumes[name] for name in faulty.keys() & picture.volumes.keys()}
+        expected = self._expected if picture.at is None else picture.volumes.keys()
+        volumes |= await self._still_there(expected - volumes.keys() - faulty.keys(), picture.volumes)
         return replace(picture, volumes=volumes, broken=faulty, at=self._clock.now())
 
-    async def _still_there(self, missing: Iterable[str]) -> list[str]:
-        """Those of the volumes missing in a list that exist, or may exist, all the same."""
+    async def _still_there(self, missing: Iterable[str], before: Mapping[str, Volume]) -> dict[str, Volume]:
+        """Those of the volumes missing in a list that exist, or may exist, all the same.
+
+        Raises LonghornError where one that was not seen `before` can neither be found nor be said to be gone.
+        """
         names = sorted(missing)
-        there = names[_BY_NAME:]
-        for name in names[:_BY_NAME]:
+        there = {name: before[name] for name in names[_BY_NAME:] if name in before}
+        for name in (name for name in names if name not in there):
             try:
-                if await self._longhorn.volume(name) is not None:
-                    there.append(name)
+                found = await self._longhorn.volume(name)
             except LonghornError:
-                there.append(name)
+                if name not in before:
+                    raise
+                found = before[name]
+            if found is not None:
+                there[name] = found
         return there
 
     async def _nodes(self, picture: Picture) -> Picture:
