@@ -112,7 +112,8 @@ class OneVolume(RuleBasedStateMachine):
             return
         gives_back = after.phase in {Phase.DETACHING, Phase.FINISHED}
         self.refused_write = False
-        if not gives_back and after != run and self.journal_down and not after.backup:
+        needed = not after.backup or isinstance(command, Attach)
+        if not gives_back and after != run and self.journal_down and needed:
             after, command, self.refused_write = run, None, True
         elif not self.journal_down and not after.finished:
             self.journal[after.id] = after
