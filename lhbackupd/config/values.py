@@ -160,7 +160,10 @@ def read_windows(value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not value or not all(isinstance(one, str) for one in value):
         raise ValueError('a list of windows, such as ["22:00-06:00"] or ["mon-fri 22:00-06:00", "sat,sun 00:00-24:00"]')
     for text in value:
-        parse_window(text)
+        try:
+            parse_window(text)
+        except ValueError as error:
+            raise ValueError(f'"{text}" is none: {error}') from None
     return tuple(value)
 
 
