@@ -44,15 +44,15 @@ async def at(rig: Rig, moment: datetime) -> None:
 async def test_volumes_of_a_spread_run_at_their_own_moments(rig: Rig) -> None:
     for name in ("a", "b"):
         await rig.volume(name, data=MIB)
-    own = {name: TWO + offset("often", name, timedelta(hours=1)) for name in ("a", "b")}
-    async with rig.daemon(rig.config(cron='"0 2 * * *"', spread='"1h"')):
-        runs = await rig.finished(2, seconds=3700)
+    own = {name: TWO + offset("often", name, timedelta(minutes=20)) for name in ("a", "b")}
+    async with rig.daemon(rig.config(cron='"0 2 * * *"', spread='"20m"')):
+        runs = await rig.finished(2, seconds=1400)
         assert {run.volume: run.due for run in runs} == own
         assert own["a"] != own["b"]
         for run in runs:
             assert run.started_at is not None
             assert timedelta(0) <= run.started_at - run.due <= timedelta(seconds=2)
-        await rig.clock.sleep(3600)
+        await rig.clock.sleep(1200)
     assert rig.outcomes() == [Outcome.COMPLETED] * 2
 
 
@@ -86,7 +86,7 @@ async def test_a_volume_that_a_pod_let_go_is_backed_up_ten_minutes_later_and_onc
     await rig.volume("db", data=8 * MIB)
     async with rig.daemon(rig.config(cron='"0 12 * * *"', on_detach='"10m"')) as engine:
         await pod(rig)
-        await rig.clock.sleep(1200)
+        await rig.clock.sleep(660)
         assert rig.runs() == []
         left = rig.clock.now()
         await pod_gone(rig)
@@ -95,7 +95,7 @@ async def test_a_volume_that_a_pod_let_go_is_backed_up_ten_minutes_later_and_onc
         assert timedelta(minutes=10) <= run.due - left <= timedelta(minutes=10, seconds=25)
         assert run.started_at - run.due <= timedelta(seconds=2)
         assert (run.outcome, run.volume) == (Outcome.COMPLETED, "db")
-        await rig.clock.sleep(3 * 3600)
+        await rig.clock.sleep(1500)
         assert len(rig.runs()) == 1
         assert engine.journal.notes(KIND, dict[str, Any]) == {}
         # its own attach and detach were none of that; the next use is
@@ -179,21 +179,21 @@ async def test_a_scheduled_run_of_a_detached_volume_begins_no_rest(rig: Rig) -> 
 
 async def test_a_run_that_waits_already_serves_for_a_volume_that_was_let_go(rig: Rig) -> None:
     await rig.volume("db", data=8 * MIB)
-    policy = {"cron": '"0 2 * * *"', "on_detach": '"10m"', "window": '["03:00-05:00"]'}
+    policy = {"cron": '"0 2 * * *"', "on_detach": '"10m"', "window": '["02:20-05:00"]'}
     async with rig.daemon(rig.config(**policy)) as engine:
         await pod(rig)
         await pod_gone(rig)
-        await rig.clock.sleep(1800)
+        await rig.clock.sleep(1020)
         assert queued(rig) == [TWO]
         assert engine.journal.notes(KIND, dict[str, Any]) == {}
         (run,) = await rig.finished(1, seconds=7200)
-        await rig.clock.sleep(1800)
+        await rig.clock.sleep(900)
     assert (run.outcome, len(queued(rig))) == (Outcome.COMPLETED, 1)
 
 
 async def test_rest_begins_once_longhorn_has_let_go_of_the_volume_for_its_backup(rig: Rig) -> None:
     await rig.volume("db", data=8 * MIB)
-    await rig.call("POST", "/sim/volumes/db/timing", {"backup": 600})
+    await rig.call("POST", "/sim/volumes/db/timing", {"backup": 240})
     async with rig.daemon(rig.config(cron='"0 2 * * *"', on_detach='"1m"', patience='{ backup = "1h" }')) as engine:
         await pod(rig)
         await rig.until(lambda: rig.phase(Phase.BACKING_UP))
@@ -208,14 +208,14 @@ async def test_rest_begins_once_longhorn_has_let_go_of_the_volume_for_its_backup
 
 async def test_a_run_that_has_begun_is_followed_by_one_of_its_own(rig: Rig) -> None:
     await rig.volume("db", data=8 * MIB)
-    policy = '[longhorn]\npoll = "1s"\n[[policy]]\nname = "often"\ncron = "0 2 * * *"\non_detach = "10s"\n'
+    policy = '[longhorn]\npoll = "2s"\n[[policy]]\nname = "often"\ncron = "0 2 * * *"\non_detach = "10s"\n'
     async with rig.daemon(rig.config(policy)) as engine:
         await pod(rig)
         await at(rig, TWO - timedelta(seconds=10))
         await pod_gone(rig)
         await rig.finished(2)
         await promises.hold(rig, engine)
-        await rig.clock.sleep(600)
+        await rig.clock.sleep(60)
     first, second = rig.runs()
     assert first.finished_at is not None
     assert second.started_at is not None
@@ -236,20 +236,20 @@ async def test_a_volume_that_was_let_go_stays_detached_while_the_setting_is_fals
 async def test_at_the_end_of_a_window_what_runs_goes_on_and_what_waits_waits(rig: Rig) -> None:
     for name in ("a", "b"):
         await rig.volume(name, data=8 * MIB)
-        await rig.call("POST", f"/sim/volumes/{name}/timing", {"backup": 600})
+        await rig.call("POST", f"/sim/volumes/{name}/timing", {"backup": 240})
     policy = (
         '[limits]\ncluster = 1\n[[policy]]\nname = "often"\ncron = "0 2 * * *"\ntimezone = "Etc/UTC"\n'
-        'window = ["02:00-02:05", "03:30-03:35"]\npatience = { backup = "1h" }\n'
+        'window = ["02:00-02:02", "02:20-02:25"]\npatience = { backup = "1h" }\n'
     )
-    again = TWO + 90 * MINUTE
+    again = TWO + 20 * MINUTE
     async with rig.daemon(rig.config(policy)) as engine:
         (first,) = await rig.finished(1)
         assert first.outcome is Outcome.COMPLETED
         assert first.finished_at is not None
-        assert first.finished_at > TWO + 10 * MINUTE
+        assert first.finished_at > TWO + 4 * MINUTE
         await at(rig, again - MINUTE)
         (waiting,) = engine.keeper.waiting.values()
-        assert waiting.reason == "waits for its window, which opens at 03:30 Etc/UTC"
+        assert waiting.reason == "waits for its window, which opens at 02:20 Etc/UTC"
         await promises.hold(rig, engine)
         _, second = await rig.finished(2)
     assert (second.due, second.outcome) == (TWO, Outcome.COMPLETED)
