@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from lhbackupd import __version__
 from lhbackupd.assembly import Engine, Worker, assemble, connect, lock_state, rules_of
 from lhbackupd.clock import Clock
-from lhbackupd.config import Config, ConfigFault
+from lhbackupd.config import Config, ConfigFault, advice
 from lhbackupd.core.model import Run
 from lhbackupd.core.protection import Protection
 from lhbackupd.engine.events import Event
@@ -76,6 +76,7 @@ class Daemon:
             self._engine = engine = await assemble(
                 self._config, clock=self._clock, longhorn=longhorn, offload=worker, tell=self._tell
             )
+            self._advise(self._config)
             commands = self._open_door(stack)
             self._recent.runs = await worker(engine.journal.history)
             async with asyncio.TaskGroup() as tasks:
@@ -189,8 +190,10 @@ class Daemon:
             hup.clear()
             self._systemd.tell(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
             try:
-                self._engine.keeper.rules = rules_of(self._reread())
+                config = self._reread()
+                self._engine.keeper.rules = rules_of(config)
                 self._faults = ()
+                self._advise(config)
                 self._log.info(
                     "policies reloaded", action="reloaded", policies=sorted(self._engine.keeper.rules.policies)
                 )
@@ -206,6 +209,11 @@ class Daemon:
         while not done.is_set():
             await self._engine.keeper.forget(self._clock.now() - self._config.state.history)
             await self._clock.wait(done, _PRUNE_EVERY)
+
+    def _advise(self, config: Config) -> None:
+        """Log what a configuration says and hardly means."""
+        for line in advice(config):
+            self._log.warning(line, action="config.advice")
 
     def _farewell(self, left: tuple[Run, ...]) -> int:
         """The last log line, and the exit code."""

@@ -4,14 +4,15 @@ Defaults are those of the core's own values; `value` turns what was written into
 """
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from lhbackupd.config import values
-from lhbackupd.config.section import Amount, Flag, Globs, Label, Section, Size, Span, Within
+from lhbackupd.config.section import Amount, Flag, Globs, Label, Section, Size, Span, Windows, Within, conflict
 from lhbackupd.core import model
-from lhbackupd.core.timetable import parse_cron, parse_zone
+from lhbackupd.core.timetable import parse_cron, parse_zone, shortest_gap
+from lhbackupd.core.windows import Window, open_week, parse_window
 
 _DEFAULT = model.Policy(name="default", cron="0 2 * * *")
 _PATIENCE = model.Patience()
@@ -75,6 +76,29 @@ class Policy(Section):
         default=_DEFAULT.timezone,
         description="IANA name of the zone that cron is meant in. A named hour happens once, also when clocks move.",
     )
+    spread: Span | None = Field(
+        default=None,
+        examples=["2h"],
+        description="Duration. Each volume is due at a moment of its own within this time after cron, always the same"
+        " one, so that not all start at once. At most the shortest time between two due times.",
+    )
+    on_detach: Span | None = Field(
+        default=None,
+        examples=["10m"],
+        description="Duration. A volume that a workload or a person has used and that has been detached for so long is"
+        " backed up then, once, besides at the times of cron.",
+    )
+    window: Windows = Field(
+        default=(),
+        examples=[["22:00-06:00", "sat,sun 00:00-24:00"]],
+        description="When runs may start, on the clocks of timezone; without it always. Due outside, they wait. At its"
+        " end what runs goes on, and nothing more starts. Days are those on which a window begins.",
+    )
+    blackout: Windows = Field(
+        default=(),
+        examples=[["mon-fri 08:00-18:00"]],
+        description="When no run may start, written as window is; wins over it.",
+    )
     match: MatchSection = Field(
         default_factory=MatchSection,
         examples=[{"name": ["pvc-*"], "namespace": ["shop"], "pvc": ["db-*"], "group": ["nightly"]}],
@@ -111,12 +135,30 @@ class Policy(Section):
         description="Durations. A phase that does not get on for so long is a failure; the volume is given back.",
     )
 
+    @model_validator(mode="after")
+    def _comes_about(self) -> Self:
+        gap = shortest_gap(parse_cron(self.cron)) if self.spread is not None else None
+        if self.spread is not None and gap is not None and self.spread > gap:
+            found = f'spread "{values.write_duration(self.spread)}" with cron "{self.cron}"'
+            most = values.write_duration(gap)
+            raise conflict(found, f'a spread of at most "{most}", the shortest time between two due times of that cron')
+        if not any(open_week(_parsed(self.window), _parsed(self.blackout))):
+            found = f"blackout {_listed(self.blackout)}" + (
+                f" over window {_listed(self.window)}" if self.window else ""
+            )
+            raise conflict(found, "a time of the week that is in no blackout: as it is, no run would ever start")
+        return self
+
     def value(self) -> model.Policy:
         """The policy that decisions are made with."""
         return model.Policy(
             name=self.name,
             cron=self.cron,
             timezone=self.timezone,
+            spread=self.spread,
+            on_detach=self.on_detach,
+            window=_parsed(self.window),
+            blackout=_parsed(self.blackout),
             match=model.Match(**self.match.model_dump()),
             detached=self.detached,
             give_way_after=values.give_way_after(self.on_workload),
@@ -126,3 +168,11 @@ class Policy(Section):
             keep=self.keep.value(),
             patience=self.patience.value(),
         )
+
+
+def _parsed(texts: tuple[str, ...]) -> tuple[Window, ...]:
+    return tuple(parse_window(text) for text in texts)
+
+
+def _listed(texts: tuple[str, ...]) -> str:
+    return ", ".join(f'"{text}"' for text in texts)

@@ -14,6 +14,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BeforeValidator
 
+from lhbackupd.core.windows import parse_window
+
 _DURATION = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s)?", re.ASCII)
 _SIZE = re.compile(r"(\d{1,15})([KMGT]i?B|B)?", re.ASCII)
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", re.ASCII)
@@ -150,6 +152,18 @@ def read_globs(value: object) -> tuple[str, ...]:
     """A list of globs; an empty one is a mistake, since it could mean all as well as none."""
     if not isinstance(value, list | tuple) or not value or not all(isinstance(one, str) and one for one in value):
         raise ValueError('a list of names, which may hold *, ? and [a-z], such as ["pvc-*"]; without the key all match')
+    return tuple(value)
+
+
+def read_windows(value: object) -> tuple[str, ...]:
+    """A list of windows, each a text that `parse_window` takes."""
+    if not isinstance(value, list | tuple) or not value or not all(isinstance(one, str) for one in value):
+        raise ValueError('a list of windows, such as ["22:00-06:00"] or ["mon-fri 22:00-06:00", "sat,sun 00:00-24:00"]')
+    for text in value:
+        try:
+            parse_window(text)
+        except ValueError as error:
+            raise ValueError(f'"{text}" is none: {error}') from None
     return tuple(value)
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from .windows import Window
+
 
 class Phase(StrEnum):
     """Where a run stands. A run only ever moves down this list; it may leave some out."""
@@ -110,6 +112,13 @@ class Policy:
     cron: str
     #: IANA name of the zone in which `cron` is meant
     timezone: str = "UTC"
+    #: each volume is due at a moment of its own within this time after `cron` (`spread.offset`)
+    spread: timedelta | None = None
+    #: a volume that was in use and has been detached for so long is due as well (`settling`)
+    on_detach: timedelta | None = None
+    #: when runs may start, on the clocks of `timezone`: always if there is no window, never in a blackout
+    window: tuple[Window, ...] = ()
+    blackout: tuple[Window, ...] = ()
     match: Match = field(default_factory=Match)
     detached: Detached = Detached.FOLLOW_SETTING
     #: how many seconds a workload waits at most for a volume that we hold (`on_workload`): 0 for "yield", None for

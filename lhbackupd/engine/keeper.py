@@ -16,7 +16,9 @@ from lhbackupd.core.cluster import Fault, FaultKind, Setting, Target
 from lhbackupd.core.commands import Seen
 from lhbackupd.core.machine import decide
 from lhbackupd.core.model import Limits, Now, Origin, Phase, Policy, Retry, Run
+from lhbackupd.core.moves import opens
 from lhbackupd.engine.books import FAILURES, Books
+from lhbackupd.engine.detachments import Detachments
 from lhbackupd.engine.events import Defect, Moved, Tell
 from lhbackupd.engine.housekeeper import Caretaker, Housekeeper
 from lhbackupd.engine.intake import Intake, Offload
@@ -69,6 +71,7 @@ class Keeper:
         self.books = Books(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
         self.housekeeper = Housekeeper(gateway=gateway, origin=origin, clock=clock, tell=tell)
         self._intake = Intake(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
+        self.detachments = Detachments(journal=journal, scheduler=scheduler, clock=clock, offload=offload)
         self._timekeeper = Timekeeper(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
         self._stopping = asyncio.Event()
         self._woken = asyncio.Event()
@@ -142,8 +145,9 @@ class Keeper:
             picture = self._inventory.picture
             self._inventory.wants_groups = any(policy.match.group for policy in self.rules.policies.values())
             await self._intake.reschedule(picture, self.rules.policies)
-            unfinished = (*self.waiting.values(), *self.active.values())
-            await self._intake.fire(unfinished, self._receive)
+            await self.detachments.watch(picture, self.rules.policies)
+            await self._intake.fire(self._unfinished, self._receive)
+            await self.detachments.fire(self._unfinished, self._receive)
         except FAILURES as error:
             self.books.note(error)
             return  # no new runs while nothing can be written down
@@ -152,8 +156,12 @@ class Keeper:
         if not self.housekeeper.blocked:
             await self._let_in()
 
+    @property
+    def _unfinished(self) -> tuple[Run, ...]:
+        return (*self.waiting.values(), *self.active.values())
+
     def _receive(self, run: Run) -> None:
-        """Take in a run that a schedule has asked for."""
+        """Take in a run that is due."""
         self._tell(Moved(None, run))
         if not run.finished:
             self.waiting[run.id] = run
@@ -174,6 +182,9 @@ class Keeper:
             return AGAIN
         now = self._clock.now()
         moments = [run.not_before for run in self.waiting.values() if run.not_before and run.not_before > now]
+        waiting = filter(None, map(self.policy, {run.policy for run in self.waiting.values()}))
+        moments += filter(None, (opens(policy, now) for policy in waiting))
+        moments += (at for at in self.detachments.due.values() if at > now)
         seconds = ((moment - now).total_seconds() for moment in (*moments, *([due] if due else [])))
         return max(0.0, min(TURN, *seconds, TURN))
 

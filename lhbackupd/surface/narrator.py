@@ -202,8 +202,9 @@ class LogListener:
 def _doing(run: Run) -> str:
     match run.phase:
         case Phase.QUEUED:
-            words_ = f"queued, due {words.moment(run.due)}"
-            return f"{words_}, attempt {run.attempt}, {run.reason}" if run.attempt > 1 else words_
+            attempt = f", attempt {run.attempt}" if run.attempt > 1 else ""
+            why = f", {run.reason}" if run.reason else ""
+            return f"queued, due {words.moment(run.due)}{attempt}{why}"
         case Phase.DETACHING:
             return f"gives the volume back ({run.outcome.value if run.outcome else 'ended'}: {run.reason})"
         case _:

@@ -8,7 +8,15 @@ from datetime import datetime
 
 from lhbackupd.core.model import Outcome, Phase
 from lhbackupd.surface.markup import badge, table, tag, text
-from lhbackupd.surface.report import CoveredVolume, FinishedRun, Report, RunningRun, UncoveredVolume, WaitingRun
+from lhbackupd.surface.report import (
+    CoveredVolume,
+    DueNext,
+    FinishedRun,
+    Report,
+    RunningRun,
+    UncoveredVolume,
+    WaitingRun,
+)
 from lhbackupd.surface.standing import Standing, Wait
 from lhbackupd.surface.words import moment, span
 
@@ -205,8 +213,13 @@ def _waiting_row(run: WaitingRun, now: datetime) -> tuple[str, ...]:
 def _next(report: Report) -> str:
     if not report.next:
         return _section("Next", tag("p", "Nothing is scheduled.", _QUIET))
-    lines = ((_when(due.due, report.at), tag("b", text(due.policy)), str(due.volumes)) for due in report.next)
+    lines = ((_span_of(due, report.at), tag("b", text(due.policy)), str(due.volumes)) for due in report.next)
     return _section("Next", table(("Due", "Policy", "Volumes"), lines, "narrow"))
+
+
+def _span_of(due: DueNext, now: datetime) -> str:
+    last = due.until if due.until not in {None, due.due} else None
+    return f"{_when(due.due, now)} to {_when(last, now)}" if last else _when(due.due, now)
 
 
 def _recent(report: Report) -> str:

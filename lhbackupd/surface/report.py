@@ -173,6 +173,8 @@ class DueNext:
 
     policy: str
     due: datetime
+    #: when the last of them is due; with a `spread` each has a moment of its own
+    until: datetime | None = None
     volumes: int
 
 

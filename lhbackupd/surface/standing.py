@@ -61,6 +61,8 @@ class Wait(StrEnum):
 
     #: the time of its next attempt
     TIME = "time"
+    #: its policy's window to open
+    WINDOW = "window"
     #: the next turn of the scheduler
     TURN = "turn"
     #: Longhorn to answer, or to list the volume
@@ -83,6 +85,7 @@ class Wait(StrEnum):
 
 #: how the reasons begin that `core.machine` and `core.admission` give; a test holds this against both
 _BEGINNINGS = (
+    ("waits for its window", Wait.WINDOW),
     ("waits for run ", Wait.VOLUME),
     ("waits for backup ", Wait.BACKUP),
     ("waits until the volume has settled", Wait.SETTLING),

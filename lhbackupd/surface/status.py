@@ -4,8 +4,8 @@ It reads, decides nothing that matters to a run, and touches neither Longhorn no
 the loop changes before it looks at them, so it may be called from another thread.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -14,11 +14,10 @@ from lhbackupd.clock import Clock
 from lhbackupd.core.model import Origin, Run
 from lhbackupd.core.protection import Protection
 from lhbackupd.core.selection import covering
-from lhbackupd.core.timetable import parse_cron, parse_zone, previous_due
 from lhbackupd.engine.events import Event, Moved
 from lhbackupd.engine.inventory import Inventory, Picture
 from lhbackupd.engine.keeper import Keeper
-from lhbackupd.engine.scheduler import Scheduler
+from lhbackupd.engine.scheduler import Key, Scheduler
 from lhbackupd.engine.trigger import CronTrigger
 from lhbackupd.surface import rows, words
 from lhbackupd.surface.report import (
@@ -71,7 +70,10 @@ class Recent:
 def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
     """What there is to see now, with the `recent` finished runs, newest first."""
     now, picture = sources.clock.now(), sources.inventory.picture
-    volumes = _covered(sources, picture, now)
+    schedules = dict(sources.scheduler.schedules)
+    # many volumes share a schedule, and to find a due time takes a while
+    upcoming = {trigger: trigger.get_next_fire_time(None, now + _INSTANT) for trigger in set(schedules.values())}
+    volumes = _covered(sources, picture, now, schedules, upcoming)
     uncovered = _uncovered(sources, picture)
     return Report(
         at=now,
@@ -82,8 +84,8 @@ def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
         waiting=tuple(rows.waiting(run, picture.volumes.get(run.volume), now) for run in _by_due(sources.keeper)),
         volumes=volumes,
         uncovered=uncovered,
-        schedules=len(sources.scheduler.schedules),
-        next=_next(volumes),
+        schedules=len(schedules),
+        next=_next(schedules, upcoming),
         recent=tuple(rows.finished(run) for run in recent),
     )
 
@@ -128,26 +130,26 @@ def _without_credentials(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-def _covered(sources: Sources, picture: Picture, now: datetime) -> tuple[CoveredVolume, ...]:
-    protections, schedules = dict(sources.keeper.books.protections), dict(sources.scheduler.schedules)
-    # many volumes share a schedule, and to find a due time takes a while
-    before = {trigger: _due_before_last(trigger, now) for trigger in set(schedules.values())}
-    following = {trigger: trigger.get_next_fire_time(None, now + _INSTANT) for trigger in before}
+def _covered(
+    sources: Sources,
+    picture: Picture,
+    now: datetime,
+    schedules: Mapping[Key, CronTrigger],
+    upcoming: Mapping[CronTrigger, datetime],
+) -> tuple[CoveredVolume, ...]:
+    protections = dict(sources.keeper.books.protections)
+    before = {trigger: trigger.due_before_last(now) for trigger in upcoming}
+    detached = sources.keeper.detachments.due
     found = (
         rows.covered(
             protections.get(key) or Protection(policy=key[0], volume=key[1]),
             picture.volumes.get(key[1]),
             due_before_last=before[trigger],
-            next_due=following[trigger],
+            next_due=min(detached.get(key, upcoming[trigger]), upcoming[trigger]),
         )
         for key, trigger in schedules.items()
     )
     return tuple(sorted(found, key=lambda row: (WORST_FIRST.index(row.standing), row.volume, row.policy)))
-
-
-def _due_before_last(trigger: CronTrigger, now: datetime) -> datetime:
-    cron, zone = parse_cron(trigger.cron), parse_zone(trigger.timezone)
-    return previous_due(cron, zone, previous_due(cron, zone, now) - _INSTANT)
 
 
 def _uncovered(sources: Sources, picture: Picture) -> tuple[UncoveredVolume, ...]:
@@ -188,6 +190,12 @@ def _totals(volumes: Iterable[CoveredVolume], uncovered: tuple[UncoveredVolume, 
     )
 
 
-def _next(volumes: Iterable[CoveredVolume]) -> tuple[DueNext, ...]:
-    count = Counter((row.next_due, row.policy) for row in volumes if row.next_due is not None)
-    return tuple(DueNext(policy=policy, due=due, volumes=number) for (due, policy), number in sorted(count.items()))
+def _next(schedules: Mapping[Key, CronTrigger], upcoming: Mapping[CronTrigger, datetime]) -> tuple[DueNext, ...]:
+    """By policy and due time; moments of a spread count as the one due time that they belong to."""
+    found: dict[tuple[datetime, str], list[datetime]] = defaultdict(list)
+    for (policy, _), trigger in schedules.items():
+        found[upcoming[trigger] - trigger.offset, policy].append(upcoming[trigger])
+    rows = (
+        DueNext(policy=policy, due=min(dues), until=max(dues), volumes=len(dues)) for (_, policy), dues in found.items()
+    )
+    return tuple(sorted(rows, key=lambda row: (row.due, row.policy)))

@@ -6,6 +6,7 @@ import msgspec
 
 from lhbackupd.core.cluster import Fault, FaultKind, Node, Setting
 from lhbackupd.core.model import Match, Outcome, Phase, Policy
+from lhbackupd.core.spread import offset
 from lhbackupd.engine.events import Moved
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.surface.health import unready
@@ -102,6 +103,31 @@ def test_what_is_due_next_is_counted_by_policy(house: House) -> None:
     house.has(volume("pvc-db"), policy=HOURLY)
     found = [(due.policy, due.due, due.volumes) for due in house.report().next]
     assert found == [("hourly", NOON + timedelta(hours=1), 1), ("nightly", NOON + timedelta(hours=14), 2)]
+
+
+def test_moments_of_a_spread_are_shown_and_count_as_one_due_time(house: House) -> None:
+    spread = replace(NIGHTLY, spread=timedelta(hours=2))
+    house.has(*(volume(f"pvc-{number}") for number in range(20)), policy=spread)
+    tonight = NOON + timedelta(hours=14)
+    dues = {row.volume: row.next_due for row in house.report().volumes}
+    assert dues == {name: tonight + offset("nightly", name, spread.spread) for name in dues}
+    [due] = house.report().next
+    assert (due.policy, due.volumes) == ("nightly", 20)
+    assert (due.due, due.until) == (min(dues.values()), max(dues.values()))
+    # one moment is past, others are yet to come: those are still tonight's
+    house.clock.turn((sorted(dues.values())[9] - NOON).total_seconds())
+    assert [row.volumes for row in house.report().next] == [10, 10]
+
+
+def test_with_a_spread_a_volume_is_overdue_by_its_own_moments(house: House) -> None:
+    house.has(volume("pvc-a"), policy=replace(NIGHTLY, spread=timedelta(hours=2)))
+    house.knows(ended("pvc-a", Outcome.COMPLETED, protected_until=TODAY))
+    # its last run ended before today's own moment; tomorrow's makes that the one before the last
+    own = TODAY + offset("nightly", "pvc-a", timedelta(hours=2))
+    house.clock.turn((own + timedelta(days=1) - NOON).total_seconds() - 1)
+    assert house.report().volumes[0].standing is Standing.PROTECTED
+    house.clock.turn(2)
+    assert house.report().volumes[0].standing is Standing.UNPROTECTED
 
 
 def test_longhorn_is_not_reachable_before_the_first_poll_nor_after_a_fault(house: House) -> None:
