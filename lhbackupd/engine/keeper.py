@@ -15,7 +15,8 @@ from lhbackupd.core.admission import Slot, admit
 from lhbackupd.core.cluster import Fault, FaultKind, Setting, Target
 from lhbackupd.core.commands import Seen
 from lhbackupd.core.machine import decide
-from lhbackupd.core.model import Limits, Now, Origin, Phase, Policy, Retry, Run
+from lhbackupd.core.model import Exclude, Limits, Now, Origin, Phase, Policy, Retry, Run
+from lhbackupd.core.selection import wants_groups
 from lhbackupd.engine.books import FAILURES, Books
 from lhbackupd.engine.events import Defect, Moved, Tell
 from lhbackupd.engine.housekeeper import Caretaker, Housekeeper
@@ -25,6 +26,7 @@ from lhbackupd.engine.journal import Journal
 from lhbackupd.engine.runner import Runner
 from lhbackupd.engine.scheduler import Scheduler
 from lhbackupd.engine.timekeeper import Timekeeper
+from lhbackupd.engine.watch import Watch
 
 #: longest time between two turns of the loop, in seconds: readiness and watchdog live on it
 TURN = 10.0
@@ -42,6 +44,7 @@ class Rules:
     policies: Mapping[str, Policy]
     limits: Limits
     retry: Retry
+    excludes: tuple[Exclude, ...] = ()
 
 
 class Keeper:
@@ -70,6 +73,7 @@ class Keeper:
         self.housekeeper = Housekeeper(gateway=gateway, origin=origin, clock=clock, tell=tell)
         self._intake = Intake(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
         self._timekeeper = Timekeeper(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
+        self.watch = Watch(offload=offload, tell=tell)
         self._stopping = asyncio.Event()
         self._woken = asyncio.Event()
         self._runner = Runner(
@@ -135,12 +139,13 @@ class Keeper:
         self.ended.set()
 
     async def _turn(self) -> None:
+        await self.watch.look(self._inventory.picture, self.rules.policies, self.rules.excludes)
         try:
             await self.books.probe()
             if await self._timekeeper.heed():
                 self._bring_back()
             picture = self._inventory.picture
-            self._inventory.wants_groups = any(policy.match.group for policy in self.rules.policies.values())
+            self._inventory.wants_groups = wants_groups(self.rules.policies.values(), self.rules.excludes)
             await self._intake.reschedule(picture, self.rules.policies)
             unfinished = (*self.waiting.values(), *self.active.values())
             await self._intake.fire(unfinished, self._receive)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from lhbackupd.core.cluster import Backup, Node, Setting, Snapshot, Target, Volume
 from lhbackupd.core.naming import LABEL_ORIGIN
+from lhbackupd.core.recurring import Membership, NativeJob
 from lhbackupd.longhorn.client import Longhorn
 from lhbackupd.longhorn.errors import LonghornError
 from lhbackupd.longhorn.wire import Broken, Generation
@@ -33,8 +34,10 @@ class Survey:
     setting: Setting = Setting.UNREAD
     nodes: tuple[Node, ...] = ()
     targets: tuple[Target, ...] = ()
-    #: names of the recurring job groups by volume, if they were asked for
-    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    #: Longhorn's own recurring jobs; None where they could not be read
+    jobs: tuple[NativeJob, ...] | None = None
+    #: the recurring jobs and groups that volumes are in, if they were asked for
+    groups: Mapping[str, Membership] = field(default_factory=dict)
     #: of all volumes that have backups, also those that are no more
     backups: tuple[Backup, ...] = ()
     #: what could not be read, and why
@@ -63,10 +66,11 @@ class Surveyor:
         self.faults: list[str] = []
 
     async def survey(self, *, groups: bool) -> Survey:
-        """Look at everything; `groups` says whether those of every volume are wanted. Raises LonghornError."""
+        """Look at everything; `groups` says whether a policy hangs on those of volumes. Raises LonghornError."""
         volumes, broken = await self._longhorn.volumes()
         read_at, server_date = self._now(), self._longhorn.server_date
-        named = [volume.name for volume in volumes] if groups else []
+        jobs = await self._part("recurring jobs", self._longhorn.jobs(), None)
+        named = [volume.name for volume in volumes] if groups or any(job.backs_up for job in jobs or ()) else []
         return Survey(
             volumes=volumes,
             broken=broken,
@@ -74,6 +78,7 @@ class Surveyor:
             setting=await self._part("setting", self._longhorn.setting(), Setting.UNREAD),
             nodes=await self._part("nodes", self._longhorn.nodes(), ()),
             targets=await self._part("backup targets", self._longhorn.targets(), ()),
+            jobs=jobs,
             groups=await self._each("groups of volume", self._longhorn.groups, named),
             backups=await self.backups(),
             faults=tuple(self.faults),

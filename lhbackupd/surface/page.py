@@ -115,7 +115,7 @@ def _tiles(report: Report) -> str:
     tiles = (
         ("failing", totals.failing, _BAD),
         ("unprotected", totals.unprotected, _BAD),
-        ("in no policy", totals.uncovered, "warn"),
+        ("uncovered", totals.uncovered, "warn"),
         ("suspended", totals.suspended, "warn"),
         ("protected", totals.protected, _GOOD),
         ("running", len(report.running), "plain"),
@@ -150,7 +150,7 @@ def _unprotected_row(row: CoveredVolume, now: datetime) -> tuple[str, ...]:
 
 def _uncovered_row(row: UncoveredVolume) -> tuple[str, ...]:
     name = _name(row.volume, row.pvc, row.pvc_namespace)
-    return name, tag("span", "none", _QUIET), badge("in no policy", "warn"), text(row.reason), "", ""
+    return name, tag("span", "none", _QUIET), badge(row.cover.value, "warn"), text(row.reason), "", ""
 
 
 def _running(report: Report) -> str:

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from lhbackupd.clock import Clock
-from lhbackupd.core.model import Origin, Run
+from lhbackupd.core.coverage import BARE, Cover
+from lhbackupd.core.model import Mode, Origin, Run
 from lhbackupd.core.protection import Protection
-from lhbackupd.core.selection import covering
 from lhbackupd.core.timetable import parse_cron, parse_zone, previous_due
 from lhbackupd.engine.events import Event, Moved
 from lhbackupd.engine.inventory import Inventory, Picture
@@ -72,16 +72,18 @@ def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
     """What there is to see now, with the `recent` finished runs, newest first."""
     now, picture = sources.clock.now(), sources.inventory.picture
     volumes = _covered(sources, picture, now)
-    uncovered = _uncovered(sources, picture)
+    bare, elsewhere = _uncovered(sources, picture)
     return Report(
         at=now,
         daemon=_daemon(sources, now),
         longhorn=_longhorn(sources.url, picture),
-        totals=_totals(volumes, uncovered),
+        totals=_totals(volumes, bare, elsewhere),
         running=tuple(rows.running(run, picture.volumes.get(run.volume)) for run in _by_start(sources.keeper)),
         waiting=tuple(rows.waiting(run, picture.volumes.get(run.volume), now) for run in _by_due(sources.keeper)),
         volumes=volumes,
-        uncovered=uncovered,
+        uncovered=bare,
+        elsewhere=elsewhere,
+        unused=sources.keeper.watch.covers.unused,
         schedules=len(sources.scheduler.schedules),
         next=_next(volumes),
         recent=tuple(rows.finished(run) for run in recent),
@@ -132,6 +134,7 @@ def _covered(sources: Sources, picture: Picture, now: datetime) -> tuple[Covered
     protections, schedules = dict(sources.keeper.books.protections), dict(sources.scheduler.schedules)
     # many volumes share a schedule, and to find a due time takes a while
     before = {trigger: _due_before_last(trigger, now) for trigger in set(schedules.values())}
+    policies, found_covers = sources.keeper.rules.policies, sources.keeper.watch.covers.volumes
     following = {trigger: trigger.get_next_fire_time(None, now + _INSTANT) for trigger in before}
     found = (
         rows.covered(
@@ -139,6 +142,8 @@ def _covered(sources: Sources, picture: Picture, now: datetime) -> tuple[Covered
             picture.volumes.get(key[1]),
             due_before_last=before[trigger],
             next_due=following[trigger],
+            mode=policies[key[0]].mode if key[0] in policies else Mode.ACTIVE,
+            jobs=found_covers[key[1]].jobs if key[1] in found_covers else (),
         )
         for key, trigger in schedules.items()
     )
@@ -150,20 +155,33 @@ def _due_before_last(trigger: CronTrigger, now: datetime) -> datetime:
     return previous_due(cron, zone, previous_due(cron, zone, now) - _INSTANT)
 
 
-def _uncovered(sources: Sources, picture: Picture) -> tuple[UncoveredVolume, ...]:
-    scheduled = {volume for _, volume in tuple(sources.scheduler.schedules)}
-    reasons = {
-        name: f"Longhorn's entry for it makes no sense: {reason}"
-        for name, reason in picture.broken.items()
-        if name not in scheduled
+_Rows = tuple[UncoveredVolume, ...]
+
+
+def _uncovered(sources: Sources, picture: Picture) -> tuple[_Rows, _Rows]:
+    """The volumes that no policy backs up: those that should worry somebody, and those that should not."""
+    policies, covers = sources.keeper.rules.policies, sources.keeper.watch.covers.volumes
+    # one that has a schedule is covered by it, also while what the schedule hangs on is read anew
+    scheduled = {
+        volume
+        for policy, volume in tuple(sources.scheduler.schedules)
+        if policy in policies and policies[policy].mode is Mode.ACTIVE
     }
-    policies = tuple(sources.keeper.rules.policies.values())
-    for name, volume in picture.volumes.items():
-        if name not in scheduled and name not in reasons:
-            cover = covering(policies, volume, picture.groups.get(name))
-            undecided = "its groups have not been read yet" if cover.undecided else "no policy matches it"
-            reasons[name] = "its schedule has not been made yet" if cover.policies else undecided
-    return tuple(rows.uncovered(name, picture.volumes.get(name), why) for name, why in sorted(reasons.items()))
+    bare: list[UncoveredVolume] = []
+    elsewhere: list[UncoveredVolume] = []
+    for name in sorted({*picture.volumes, *picture.broken} - scheduled):
+        cover, volume = covers.get(name), picture.volumes.get(name)
+        if volume is None:
+            why = f"Longhorn's entry for it makes no sense: {picture.broken[name]}"
+            bare.append(rows.uncovered(name, volume, Cover.UNKNOWN, why))
+        elif cover is None:
+            bare.append(rows.uncovered(name, volume, Cover.UNKNOWN, "it has just been found"))
+        elif cover.policies:
+            bare.append(rows.uncovered(name, volume, Cover.UNKNOWN, "its schedule has not been made yet"))
+        else:
+            kind = bare if cover.cover in BARE else elsewhere
+            kind.append(rows.uncovered(name, volume, cover.cover, cover.reason))
+    return tuple(bare), tuple(elsewhere)
 
 
 def _by_start(keeper: Keeper) -> list[Run]:
@@ -174,17 +192,21 @@ def _by_due(keeper: Keeper) -> list[Run]:
     return sorted(keeper.waiting.values(), key=lambda run: (run.due, run.queued_at, run.volume, run.policy, run.id))
 
 
-def _totals(volumes: Iterable[CoveredVolume], uncovered: tuple[UncoveredVolume, ...]) -> Totals:
+def _totals(volumes: Iterable[CoveredVolume], bare: _Rows, elsewhere: _Rows) -> Totals:
     worst: dict[str, Standing] = {}
     for row in volumes:  # worst first
-        worst.setdefault(row.volume, row.standing)
+        if row.standing is not Standing.SHADOW:
+            worst.setdefault(row.volume, row.standing)
     count = Counter(worst.values())
+    left = Counter(row.cover for row in elsewhere)
     return Totals(
         protected=count[Standing.PROTECTED],
         unprotected=count[Standing.UNPROTECTED],
         suspended=count[Standing.SUSPENDED],
         failing=count[Standing.FAILING],
-        uncovered=len(uncovered),
+        uncovered=len(bare),
+        native=left[Cover.NATIVE],
+        excluded=left[Cover.EXCLUDED],
     )
 
 
