@@ -34,8 +34,8 @@ def _read_labels(value: object) -> tuple[str, ...]:
     globs = read_globs(value)
     if wrong := next((glob for glob in globs if not glob.startswith(_LABELS) or "=" in glob), None):
         raise ValueError(
-            f'{quote(wrong)} is unknown; "{GROUP_LABEL}NAME" or "{JOB_LABEL}NAME", without a value: Longhorn\'s API shows'
-            " no other labels of volumes; to mark them, put them into a recurring-job group of your own, without a job"
+            f'{quote(wrong)} is unknown; "{GROUP_LABEL}NAME" or "{JOB_LABEL}NAME", without a value: Longhorn shows no'
+            " other labels of volumes; to mark them, put them into a recurring-job group of your own, without a job"
         )
     return globs
 

@@ -6,8 +6,8 @@ in the list nor in the volume: `recurringJobSelector` is null also where a job i
 has to be asked (recordings 420 to 429). A group needs no job: it may be set on a volume as a label of one's own.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 #: the group of a volume that no recurring job is set on
 DEFAULT_GROUP = "default"
@@ -61,6 +61,8 @@ class NativeJob:
     retain_age: str = ""
     #: volumes at once
     concurrency: int = 1
+    #: such as `full-backup-interval`
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def backs_up(self) -> bool:

@@ -86,6 +86,13 @@ class Surveyor:
             read_at=read_at,
         )
 
+    async def jobs(self) -> tuple[tuple[NativeJob, ...], Mapping[str, Membership]]:
+        """Longhorn's recurring jobs, and what volumes are in, as far as that can be read. Raises LonghornError."""
+        jobs = await self._longhorn.jobs()
+        volumes, _ = await self._longhorn.volumes()
+        named = [volume.name for volume in volumes]
+        return jobs, await self._each("groups of volume", self._longhorn.groups, named)
+
     async def backups(self, also: Iterable[str] = ()) -> tuple[Backup, ...]:
         """All backups there are, as far as they can be read.
 

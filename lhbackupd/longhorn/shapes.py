@@ -212,6 +212,7 @@ class RecurringJob(Shape):
     retain: int = 0
     retention_policy: str = ""
     retain_age: str = ""
+    parameters: dict[str, str] | None = None
     concurrency: int = 1
 
 

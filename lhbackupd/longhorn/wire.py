@@ -237,6 +237,7 @@ def _job(job: shapes.RecurringJob) -> NativeJob:
         retention=job.retention_policy,
         retain_age=job.retain_age,
         concurrency=job.concurrency,
+        parameters=job.parameters or {},
     )
 
 
