@@ -111,8 +111,8 @@ class LogListener:
             text = f"{run.waiter} waited {words.span(seconds)} for run {run.id}"
             self._log.warning(text, action="workload.waited", waiter=run.waiter, seconds=round(seconds, 3), **facts)
         took = (run.finished_at - run.started_at).total_seconds() if run.finished_at and run.started_at else None
-        # a skipped run is no news about its volume
-        known = None if run.outcome is Outcome.SKIPPED else self._known((run.policy, run.volume))
+        # a skipped run is no news about its volume, and a shadow protects none
+        known = None if run.outcome in {Outcome.SKIPPED, Outcome.SHADOWED} else self._known((run.policy, run.volume))
         protection = words.protection(known) if known and known.last_run == run.id else None
         outcome = run.outcome.value if run.outcome else "ended"
         text = f"run {run.id} of {run.policy} for volume {run.volume} {outcome}: {run.reason}"

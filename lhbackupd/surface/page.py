@@ -16,13 +16,14 @@ from lhbackupd.surface.words import moment, span
 REFRESH = 15
 
 _GOOD, _BAD, _QUIET = "good", "bad", "quiet"
-_TONE = {Standing.PROTECTED: _GOOD, Standing.SUSPENDED: "warn"}
+_TONE = {Standing.PROTECTED: _GOOD, Standing.SUSPENDED: "warn", Standing.SHADOW: _QUIET}
 _OUTCOME_TONE = {
     Outcome.COMPLETED: _GOOD,
     Outcome.UNCHANGED: _GOOD,
     Outcome.FAILED: _BAD,
     Outcome.REFUSED: _BAD,
     Outcome.GONE: _QUIET,
+    Outcome.SHADOWED: _QUIET,
 }
 
 Cell = tuple[str, str]
