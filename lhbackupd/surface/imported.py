@@ -14,6 +14,7 @@ from lhbackupd.core.timetable import parse_cron
 _LONGEST_NAME = 40
 _LONGEST_SHOWN = 200
 _MOST_KEPT = 10_000
+#: no volume can be called otherwise
 _NAME_OF_VOLUME = re.compile(r"[a-z0-9.-]{1,253}", re.ASCII)
 #: a duration as Go writes it, of whole units: `168h0m0s`
 _AGE = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", re.ASCII)
@@ -42,9 +43,11 @@ def policies(jobs: Iterable[NativeJob], members: Mapping[str, Membership]) -> st
     """The configuration that does what `jobs` do; `members` is what is set on each volume."""
     parts, names = [_HEADER], set[str]()
     for job in sorted(jobs, key=lambda job: job.name):
-        # one that is in a group of the job as well is backed up by that policy
         alone = sorted(
-            volume for volume, of in members.items() if job.name in of.jobs and of.groups.isdisjoint(job.groups)
+            # one that is in a group of the job as well is backed up by that policy
+            volume
+            for volume, of in members.items()
+            if job.name in of.jobs and of.groups.isdisjoint(job.groups) and _NAME_OF_VOLUME.fullmatch(volume)
         )
         groups = sorted({group for group in job.groups if group})
         if not job.backs_up:
@@ -84,10 +87,7 @@ def _by_groups(groups: Iterable[str]) -> list[str]:
 
 
 def _by_volumes(volumes: Iterable[str]) -> list[str]:
-    good = [quoted(volume) for volume in volumes if _NAME_OF_VOLUME.fullmatch(volume)]
-    odd = [f"# Volume {_cut(volume)} is left out: no volume can be called so." for volume in volumes
-           if not _NAME_OF_VOLUME.fullmatch(volume)]  # fmt: skip
-    return [*odd, "match.name = [", *(f"  {name}," for name in good), "]"]
+    return ["match.name = [", *(f"  {quoted(volume)}," for volume in volumes), "]"]
 
 
 def _keep(job: NativeJob) -> str:
