@@ -73,7 +73,8 @@ class Engine:
 
 def rules_of(config: Config) -> Rules:
     """What of a configuration can be changed by a reload."""
-    return Rules(policies={p.name: p for p in config.policies}, limits=config.limits, retry=config.retry)
+    policies = {policy.name: policy for policy in config.policies}
+    return Rules(policies=policies, limits=config.limits, retry=config.retry, excludes=config.excludes)
 
 
 def connect(config: Config, *, clock: Clock, observe: Callable[[Exchange], None] | None = None) -> Longhorn:

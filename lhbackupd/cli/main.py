@@ -18,6 +18,7 @@ _COMMANDS = {
     "doctor": "lhbackupd.cli.doctor:command",
     "adopt": "lhbackupd.cli.adopt:command",
     "leave": "lhbackupd.cli.leave:command",
+    "import-jobs": "lhbackupd.cli.importing:command",
     "config": "lhbackupd.cli.config:group",
 }
 

@@ -70,12 +70,19 @@ def _show(report: Report, console: Console) -> None:
     console.print(f"setting {longhorn.setting}: {longhorn.setting_means}", markup=False)
     console.print(
         f"{totals.protected} protected, {totals.unprotected} unprotected, {totals.failing} failing, "
-        f"{totals.suspended} suspended, {totals.uncovered} uncovered"
+        f"{totals.suspended} suspended, {totals.uncovered} uncovered, "
+        f"{totals.native} left to Longhorn's own jobs, {totals.excluded} excluded"
     )
     if report.volumes:
         console.print(_volumes(report))
     for row in report.uncovered:
-        console.print(f"{row.volume}: covered by no policy: {row.reason}", markup=False)
+        console.print(f"{row.volume}: NOT COVERED: {row.reason}", markup=False)
+    for row in report.elsewhere:
+        console.print(f"{row.volume}: {row.reason}", markup=False)
+    for name, jobs in sorted({(row.volume, row.jobs) for row in report.volumes if row.jobs}):
+        console.print(f"{name}: backed up by Longhorn's recurring job {' and '.join(jobs)} as well", markup=False)
+    for policy in report.unused:
+        console.print(f"policy {policy} matches no volume", markup=False)
     for run in report.running:
         console.print(f"running  {run.volume} ({run.policy}): {run.phase} {run.progress} % {run.reason}", markup=False)
     for waiting in report.waiting:

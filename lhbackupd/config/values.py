@@ -20,6 +20,7 @@ _DURATION = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9
 _SIZE = re.compile(r"(\d{1,15})([KMGT]i?B|B)?", re.ASCII)
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", re.ASCII)
 _LONGEST_LABEL = 40
+_LONGEST_REASON = 200
 _UNITS: dict[str, int] = {"B": 1}
 _UNITS |= {f"{prefix}B": 1000**power for power, prefix in enumerate("KMGT", 1)}
 _UNITS |= {f"{prefix}iB": 1024**power for power, prefix in enumerate("KMGT", 1)}
@@ -165,6 +166,13 @@ def read_windows(value: object) -> tuple[str, ...]:
         except ValueError as error:
             raise ValueError(f'"{text}" is none: {error}') from None
     return tuple(value)
+
+
+def read_reason(value: object) -> str:
+    """A sentence for people, on one line."""
+    if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > _LONGEST_REASON:
+        raise ValueError(f"a few words on one line, at most {_LONGEST_REASON} characters")
+    return value.strip()
 
 
 def read_user(value: object) -> str:

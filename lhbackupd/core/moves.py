@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from .cluster import Fault, FaultKind, Setting, Ticket, Volume
 from .commands import Seen
 from .eligibility import needs_setting, refusal, suspension
-from .model import Now, Origin, Outcome, Patience, Phase, Policy, Run
+from .model import Mode, Now, Origin, Outcome, Patience, Phase, Policy, Run
 from .naming import TicketName
 from .timetable import parse_zone
 from .windows import next_open
@@ -53,6 +53,8 @@ def unwanted(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Run | Non
         return leave(run, now, Outcome.INTERRUPTED, "the journal cannot be written", can_pass=True)
     if policy is None:
         return leave(run, now, Outcome.GONE, "its policy is no longer configured")
+    if policy.mode is Mode.SHADOW and (run.ticket or run.phase is not Phase.INSPECTING):
+        return leave(run, now, Outcome.SHADOWED, "its policy has become a shadow, which touches nothing")
     return None
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from lhbackupd.clock import Clock
 from lhbackupd.core.cluster import Fault, Node, Setting, Target, Volume
+from lhbackupd.core.recurring import Membership, NativeJob
 from lhbackupd.longhorn.api import Api
 from lhbackupd.longhorn.errors import LonghornError
 
@@ -37,8 +38,10 @@ class Picture:
     broken: Mapping[str, str] = field(default_factory=dict)
     nodes: Mapping[str, Node] = field(default_factory=dict)
     targets: Mapping[str, Target] = field(default_factory=dict)
-    #: names of the recurring job groups by volume, as far as they were asked for
-    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    #: Longhorn's own recurring jobs; None while, or where, they cannot be listed
+    jobs: tuple[NativeJob, ...] | None = None
+    #: the recurring jobs and groups that volumes are in, as far as they were asked for
+    groups: Mapping[str, Membership] = field(default_factory=dict)
     #: seconds that the last poll took
     took: float = 0.0
 
@@ -64,7 +67,7 @@ class Inventory:
         self._oldest_groups: list[str] = []
         self._polling = asyncio.Lock()
         self.picture = Picture()
-        #: whether some policy matches by group: only then groups are asked for, one request a volume
+        #: whether a policy hangs on groups: only then, or where jobs make backups, they are asked for, each volume's
         self.wants_groups = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -82,7 +85,7 @@ class Inventory:
     async def _poll(self) -> None:
         before, start = self.picture, self._clock.monotonic()
         picture = replace(before, fault=None)
-        for part in (self._setting, self._volumes, self._nodes, self._targets, self._groups):
+        for part in (self._setting, self._volumes, self._nodes, self._targets, self._jobs, self._groups):
             try:
                 picture = await part(picture)
             except LonghornError as error:
@@ -128,9 +131,12 @@ class Inventory:
     async def _targets(self, picture: Picture) -> Picture:
         return replace(picture, targets={target.name: target for target in await self._longhorn.targets()})
 
+    async def _jobs(self, picture: Picture) -> Picture:
+        return replace(picture, jobs=await self._longhorn.jobs())
+
     async def _groups(self, picture: Picture) -> Picture:
         """Ask for the groups of volumes not known yet, then again for the ones asked longest ago."""
-        if not self.wants_groups:
+        if not self.wants_groups and not any(job.backs_up for job in picture.jobs or ()):
             return picture
         groups = {name: known for name, known in picture.groups.items() if name in picture.volumes}
         new = sorted(picture.volumes.keys() - groups.keys())

@@ -15,9 +15,11 @@ from lhbackupd.core.admission import Slot, admit
 from lhbackupd.core.cluster import Fault, FaultKind, Setting, Target
 from lhbackupd.core.commands import Seen
 from lhbackupd.core.machine import decide
-from lhbackupd.core.model import Limits, Now, Origin, Phase, Policy, Retry, Run
+from lhbackupd.core.model import Exclude, Limits, Now, Origin, Phase, Policy, Retry, Run
 from lhbackupd.core.moves import opens
+from lhbackupd.core.selection import wants_groups
 from lhbackupd.engine.books import FAILURES, Books
+from lhbackupd.engine.coverage import Coverage
 from lhbackupd.engine.detachments import Detachments
 from lhbackupd.engine.events import Defect, Moved, Tell
 from lhbackupd.engine.housekeeper import Caretaker, Housekeeper
@@ -44,6 +46,7 @@ class Rules:
     policies: Mapping[str, Policy]
     limits: Limits
     retry: Retry
+    excludes: tuple[Exclude, ...] = ()
 
 
 class Keeper:
@@ -73,6 +76,7 @@ class Keeper:
         self._intake = Intake(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
         self.detachments = Detachments(journal=journal, scheduler=scheduler, clock=clock, offload=offload)
         self._timekeeper = Timekeeper(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
+        self.coverage = Coverage(offload=offload, tell=tell)
         self._stopping = asyncio.Event()
         self._woken = asyncio.Event()
         self._runner = Runner(
@@ -138,12 +142,13 @@ class Keeper:
         self.ended.set()
 
     async def _turn(self) -> None:
+        await self.coverage.look(self._inventory.picture, self.rules.policies, self.rules.excludes)
         try:
             await self.books.probe()
             if await self._timekeeper.heed():
                 self._bring_back()
             picture = self._inventory.picture
-            self._inventory.wants_groups = any(policy.match.group for policy in self.rules.policies.values())
+            self._inventory.wants_groups = wants_groups(self.rules.policies.values(), self.rules.excludes)
             await self._intake.reschedule(picture, self.rules.policies)
             await self.detachments.watch(picture, self.rules.policies)
             await self._intake.fire(self._unfinished, self._receive)

@@ -18,6 +18,7 @@ from typing import TypeVar
 import httpx
 
 from lhbackupd.core.cluster import Backup, Chain, Node, Setting, Snapshot, SnapshotReadiness, Target, Volume
+from lhbackupd.core.recurring import Membership, NativeJob
 from lhbackupd.longhorn import wire
 from lhbackupd.longhorn.body import OFFLOAD, Offload, read_body
 from lhbackupd.longhorn.credentials import Credentials
@@ -137,8 +138,10 @@ class Longhorn:
         """Whether this Longhorn knows attachment tickets."""
         return await self._get("/v1/schemas/attachInput", wire.decode_generation)
 
-    async def groups(self, volume: str) -> frozenset[str]:
-        """The groups of recurring jobs that a volume is in."""
+    async def jobs(self) -> tuple[NativeJob, ...]:
+        return await self._get("/v1/recurringjobs", wire.decode_jobs)
+
+    async def groups(self, volume: str) -> Membership:
         return await self.value(look(volume, "recurringJobList"), wire.decode_groups)
 
     async def snapshots(self, volume: str) -> Chain:
@@ -233,10 +236,8 @@ class Longhorn:
             return answer
         finally:
             if self._observe is not None:
-                seconds = loop.time() - start
-                self._observe(
-                    Exchange(method=request.method, route=request.route, seconds=seconds, status=status, error=error)
-                )
+                method, route, seconds = request.method, request.route, loop.time() - start
+                self._observe(Exchange(method=method, route=route, seconds=seconds, status=status, error=error))
 
     async def _exchange(self, request: Request) -> Answer:
         headers = await self._credentials.headers()

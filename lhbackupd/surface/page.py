@@ -24,13 +24,14 @@ from lhbackupd.surface.words import moment, span
 REFRESH = 15
 
 _GOOD, _BAD, _QUIET = "good", "bad", "quiet"
-_TONE = {Standing.PROTECTED: _GOOD, Standing.SUSPENDED: "warn"}
+_TONE = {Standing.PROTECTED: _GOOD, Standing.SUSPENDED: "warn", Standing.SHADOW: _QUIET}
 _OUTCOME_TONE = {
     Outcome.COMPLETED: _GOOD,
     Outcome.UNCHANGED: _GOOD,
     Outcome.FAILED: _BAD,
     Outcome.REFUSED: _BAD,
     Outcome.GONE: _QUIET,
+    Outcome.SHADOWED: _QUIET,
 }
 
 Cell = tuple[str, str]
@@ -123,7 +124,7 @@ def _tiles(report: Report) -> str:
     tiles = (
         ("failing", totals.failing, _BAD),
         ("unprotected", totals.unprotected, _BAD),
-        ("in no policy", totals.uncovered, "warn"),
+        ("uncovered", totals.uncovered, "warn"),
         ("suspended", totals.suspended, "warn"),
         ("protected", totals.protected, _GOOD),
         ("running", len(report.running), "plain"),
@@ -158,7 +159,7 @@ def _unprotected_row(row: CoveredVolume, now: datetime) -> tuple[str, ...]:
 
 def _uncovered_row(row: UncoveredVolume) -> tuple[str, ...]:
     name = _name(row.volume, row.pvc, row.pvc_namespace)
-    return name, tag("span", "none", _QUIET), badge("in no policy", "warn"), text(row.reason), "", ""
+    return name, tag("span", "none", _QUIET), badge(row.cover.value, "warn"), text(row.reason), "", ""
 
 
 def _running(report: Report) -> str:

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from lhbackupd.clock import Clock
-from lhbackupd.core.model import Origin, Run
+from lhbackupd.core.coverage import BARE, Cover
+from lhbackupd.core.model import Mode, Origin, Run
 from lhbackupd.core.protection import Protection
-from lhbackupd.core.selection import covering
 from lhbackupd.engine.events import Event, Moved
 from lhbackupd.engine.inventory import Inventory, Picture
 from lhbackupd.engine.keeper import Keeper
@@ -74,16 +74,18 @@ def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
     # many volumes share a schedule, and to find a due time takes a while
     upcoming = {trigger: trigger.get_next_fire_time(None, now + _INSTANT) for trigger in set(schedules.values())}
     volumes = _covered(sources, picture, now, schedules, upcoming)
-    uncovered = _uncovered(sources, picture)
+    bare, elsewhere = _uncovered(sources, picture)
     return Report(
         at=now,
         daemon=_daemon(sources, now),
         longhorn=_longhorn(sources.url, picture),
-        totals=_totals(volumes, uncovered),
+        totals=_totals(volumes, bare, elsewhere),
         running=tuple(rows.running(run, picture.volumes.get(run.volume)) for run in _by_start(sources.keeper)),
         waiting=tuple(rows.waiting(run, picture.volumes.get(run.volume), now) for run in _by_due(sources.keeper)),
         volumes=volumes,
-        uncovered=uncovered,
+        uncovered=bare,
+        elsewhere=elsewhere,
+        unused=sources.keeper.coverage.covers.unused,
         schedules=len(schedules),
         next=_next(schedules, upcoming),
         recent=tuple(rows.finished(run) for run in recent),
@@ -140,32 +142,48 @@ def _covered(
     protections = dict(sources.keeper.books.protections)
     before = {trigger: trigger.due_before_last(now) for trigger in upcoming}
     detached = sources.keeper.detachments.due
+    policies, covers = sources.keeper.rules.policies, sources.keeper.coverage.covers.volumes
     found = (
         rows.covered(
             protections.get(key) or Protection(policy=key[0], volume=key[1]),
             picture.volumes.get(key[1]),
             due_before_last=before[trigger],
             next_due=min(detached.get(key, upcoming[trigger]), upcoming[trigger]),
+            mode=policies[key[0]].mode if key[0] in policies else Mode.ACTIVE,
+            jobs=covers[key[1]].jobs if key[1] in covers else (),
         )
         for key, trigger in schedules.items()
     )
     return tuple(sorted(found, key=lambda row: (WORST_FIRST.index(row.standing), row.volume, row.policy)))
 
 
-def _uncovered(sources: Sources, picture: Picture) -> tuple[UncoveredVolume, ...]:
-    scheduled = {volume for _, volume in tuple(sources.scheduler.schedules)}
-    reasons = {
-        name: f"Longhorn's entry for it makes no sense: {reason}"
-        for name, reason in picture.broken.items()
-        if name not in scheduled
+_Rows = tuple[UncoveredVolume, ...]
+
+
+def _uncovered(sources: Sources, picture: Picture) -> tuple[_Rows, _Rows]:
+    """The volumes that no policy backs up: those that should worry somebody, and those that should not."""
+    policies, covers = sources.keeper.rules.policies, sources.keeper.coverage.covers.volumes
+    # one that has a schedule is covered by it, also while what the schedule hangs on is read anew
+    scheduled = {
+        volume
+        for policy, volume in tuple(sources.scheduler.schedules)
+        if policy in policies and policies[policy].mode is Mode.ACTIVE
     }
-    policies = tuple(sources.keeper.rules.policies.values())
-    for name, volume in picture.volumes.items():
-        if name not in scheduled and name not in reasons:
-            cover = covering(policies, volume, picture.groups.get(name))
-            undecided = "its groups have not been read yet" if cover.undecided else "no policy matches it"
-            reasons[name] = "its schedule has not been made yet" if cover.policies else undecided
-    return tuple(rows.uncovered(name, picture.volumes.get(name), why) for name, why in sorted(reasons.items()))
+    bare: list[UncoveredVolume] = []
+    elsewhere: list[UncoveredVolume] = []
+    for name in sorted({*picture.volumes, *picture.broken} - scheduled):
+        cover, volume = covers.get(name), picture.volumes.get(name)
+        if volume is None:
+            why = f"Longhorn's entry for it makes no sense: {picture.broken[name]}"
+            bare.append(rows.uncovered(name, volume, Cover.UNKNOWN, why))
+        elif cover is None:
+            bare.append(rows.uncovered(name, volume, Cover.UNKNOWN, "it has just been found"))
+        elif cover.policies:
+            bare.append(rows.uncovered(name, volume, Cover.UNKNOWN, "its schedule has not been made yet"))
+        else:
+            kind = bare if cover.cover in BARE else elsewhere
+            kind.append(rows.uncovered(name, volume, cover.cover, cover.reason))
+    return tuple(bare), tuple(elsewhere)
 
 
 def _by_start(keeper: Keeper) -> list[Run]:
@@ -176,17 +194,21 @@ def _by_due(keeper: Keeper) -> list[Run]:
     return sorted(keeper.waiting.values(), key=lambda run: (run.due, run.queued_at, run.volume, run.policy, run.id))
 
 
-def _totals(volumes: Iterable[CoveredVolume], uncovered: tuple[UncoveredVolume, ...]) -> Totals:
+def _totals(volumes: Iterable[CoveredVolume], bare: _Rows, elsewhere: _Rows) -> Totals:
     worst: dict[str, Standing] = {}
     for row in volumes:  # worst first
-        worst.setdefault(row.volume, row.standing)
+        if row.standing is not Standing.SHADOW:
+            worst.setdefault(row.volume, row.standing)
     count = Counter(worst.values())
+    left = Counter(row.cover for row in elsewhere)
     return Totals(
         protected=count[Standing.PROTECTED],
         unprotected=count[Standing.UNPROTECTED],
         suspended=count[Standing.SUSPENDED],
         failing=count[Standing.FAILING],
-        uncovered=len(uncovered),
+        uncovered=len(bare),
+        native=left[Cover.NATIVE],
+        excluded=left[Cover.EXCLUDED],
     )
 
 

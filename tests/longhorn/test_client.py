@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from lhbackupd.core.cluster import Setting
+from lhbackupd.core.recurring import NativeJob, membership
 from lhbackupd.longhorn.elements import PIECE
 from lhbackupd.longhorn.errors import Missing, Refused, Unreachable, WrongShape
 from lhbackupd.longhorn.request import Exchange
@@ -91,8 +92,15 @@ async def test_generation_is_told_by_the_schema() -> None:
     assert await replaying("005").generation() is Generation.TICKETS
 
 
-async def test_groups_leave_out_single_jobs() -> None:
-    assert await replaying("423").groups("rec-d") == {"gold", "default"}
+async def test_jobs_come_with_what_they_do_and_how_long_it_stays() -> None:
+    assert await replaying("400").jobs() == ()
+    assert await replaying("403").jobs() == (
+        NativeJob(name="nightly", task="backup", cron="0 2 * * *", retain=3, retention="count-based", retain_age="0s"),
+    )
+
+
+async def test_groups_and_single_jobs_are_told_apart() -> None:
+    assert await replaying("423").groups("rec-d") == membership(groups=["gold", "default"], jobs=["nightly"])
 
 
 async def test_snapshots_form_a_chain_from_the_head() -> None:

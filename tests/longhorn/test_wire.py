@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lhbackupd.core.cluster import Volume
+from lhbackupd.core.recurring import Membership
 from lhbackupd.longhorn import wire
 from lhbackupd.longhorn.errors import SHOWN, WrongShape
 from lhbackupd.longhorn.listing import Listing
@@ -235,8 +236,9 @@ def test_setting_that_is_neither_is_not_guessed() -> None:
 
 
 def test_volume_without_any_job_is_in_the_default_group() -> None:
-    assert wire.decode_groups(listed()) == {"default"}
-    assert wire.decode_groups(listed({"name": "nightly", "isGroup": False})) == set()
+    assert wire.decode_groups(listed()) == Membership(groups=frozenset({"default"}))
+    own = wire.decode_groups(listed({"name": "nightly", "isGroup": False}))
+    assert own == Membership(jobs=frozenset({"nightly"}))
 
 
 def test_engine_image_is_usable_where_it_is_deployed() -> None:
