@@ -110,6 +110,8 @@ class Policy:
     cron: str
     #: IANA name of the zone in which `cron` is meant
     timezone: str = "UTC"
+    #: how long data may be in no backup; None promises nothing
+    rpo: timedelta | None = None
     match: Match = field(default_factory=Match)
     detached: Detached = Detached.FOLLOW_SETTING
     #: how many seconds a workload waits at most for a volume that we hold (`on_workload`): 0 for "yield", None for

@@ -9,7 +9,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lhbackupd.clock import Clock
 from lhbackupd.core import protection
-from lhbackupd.core.model import Now, Retry, Run
+from lhbackupd.core.durations import Durations
+from lhbackupd.core.model import Now, Policy, Retry, Run
+from lhbackupd.core.order import Claim, claim
 from lhbackupd.core.protection import Protection
 from lhbackupd.core.retry import successor
 from lhbackupd.engine.events import JournalTrouble, Tell
@@ -19,6 +21,8 @@ from lhbackupd.engine.scheduler import Key, Scheduler
 
 #: what comes out of a database that fails: of the journal, and of APScheduler's job store beside it
 FAILURES = (JournalError, SQLAlchemyError)
+#: finished runs that are read at start, to know how long runs take
+_HISTORY = 10_000
 
 
 class Books:
@@ -32,6 +36,8 @@ class Books:
         self._tell = tell
         #: the last word on every schedule's volume
         self.protections: dict[Key, Protection] = {}
+        #: how long runs took lately
+        self.durations = Durations()
         #: why the journal failed last; "" while it works
         self.trouble = ""
 
@@ -39,6 +45,7 @@ class Books:
         """Read the last words, and return the runs that have not finished. Raises JournalError."""
         for word in await self._offload(self._journal.protections):
             self.protections[word.policy, word.volume] = word
+        self.durations = Durations.of(await self._offload(self._journal.ended, _HISTORY))
         return await self._offload(self._journal.unfinished)
 
     async def probe(self) -> None:
@@ -70,7 +77,16 @@ class Books:
             self.note(error)
             return None
         self.protections[key] = word
+        self.durations.learn(run)
         return (follows,) if follows else ()
+
+    def claim(self, run: Run, policy: Policy | None) -> Claim:
+        """What `run` asks of the order; of one that goes on, the seconds that are left."""
+        seconds = self.durations.expected(run.policy, run.volume)
+        if run.started_at is not None:
+            seconds = max(0.0, seconds - (self._clock.now() - run.started_at).total_seconds())
+        word = self.protections.get((run.policy, run.volume))
+        return claim(run, policy, seconds=seconds, exposed=word.protected_until if word else None)
 
     async def next_wakeup(self) -> datetime | None:
         """When a schedule is due next; None where there is none, or while the job store cannot be read."""

@@ -6,7 +6,7 @@ queued in the same transaction; tidying up comes after that and can fail nothing
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,6 +16,7 @@ from lhbackupd.core.cluster import Fault, FaultKind, Setting, Target
 from lhbackupd.core.commands import Seen
 from lhbackupd.core.machine import decide
 from lhbackupd.core.model import Limits, Now, Origin, Phase, Policy, Retry, Run
+from lhbackupd.core.order import Claim
 from lhbackupd.engine.books import FAILURES, Books
 from lhbackupd.engine.events import Defect, Moved, Tell
 from lhbackupd.engine.housekeeper import Caretaker, Housekeeper
@@ -92,6 +93,10 @@ class Keeper:
     def policy(self, name: str) -> Policy | None:
         """The policy in force under this name."""
         return self.rules.policies.get(name)
+
+    def claims(self, runs: Iterable[Run]) -> dict[str, Claim]:
+        """What runs ask of the order, by their ids."""
+        return {run.id: self.books.claim(run, self.policy(run.policy)) for run in runs}
 
     def setting(self) -> Setting:
         """Longhorn's setting as last polled."""
@@ -198,7 +203,13 @@ class Keeper:
                 ready.append(run)
         picture = self._inventory.picture
         admission = admit(
-            ready, self.active.values(), volumes=picture.volumes, nodes=picture.nodes, limits=self.rules.limits
+            ready,
+            self.active.values(),
+            volumes=picture.volumes,
+            nodes=picture.nodes,
+            limits=self.rules.limits,
+            claims=self.claims((*ready, *self.active.values())),
+            now=now.wall,
         )
         for run in ready:
             if slot := admission.slots.get(run.id):

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from lhbackupd.clock import Clock
 from lhbackupd.core.model import Origin, Run
+from lhbackupd.core.order import rank
 from lhbackupd.core.protection import Protection
 from lhbackupd.core.selection import covering
 from lhbackupd.core.timetable import parse_cron, parse_zone, previous_due
@@ -79,7 +80,7 @@ def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
         longhorn=_longhorn(sources.url, picture),
         totals=_totals(volumes, uncovered),
         running=tuple(rows.running(run, picture.volumes.get(run.volume)) for run in _by_start(sources.keeper)),
-        waiting=tuple(rows.waiting(run, picture.volumes.get(run.volume), now) for run in _by_due(sources.keeper)),
+        waiting=tuple(rows.waiting(run, picture.volumes.get(run.volume), now) for run in _by_deadline(sources.keeper)),
         volumes=volumes,
         uncovered=uncovered,
         schedules=len(sources.scheduler.schedules),
@@ -170,8 +171,10 @@ def _by_start(keeper: Keeper) -> list[Run]:
     return sorted(keeper.active.values(), key=lambda run: (run.started_at or run.queued_at, run.id))
 
 
-def _by_due(keeper: Keeper) -> list[Run]:
-    return sorted(keeper.waiting.values(), key=lambda run: (run.due, run.queued_at, run.volume, run.policy, run.id))
+def _by_deadline(keeper: Keeper) -> list[Run]:
+    waiting = tuple(keeper.waiting.values())
+    claims = keeper.claims(waiting)
+    return sorted(waiting, key=lambda run: (claims[run.id].start, rank(run, claims[run.id].seconds)))
 
 
 def _totals(volumes: Iterable[CoveredVolume], uncovered: tuple[UncoveredVolume, ...]) -> Totals:
