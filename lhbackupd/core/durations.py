@@ -59,3 +59,9 @@ class Durations:
             if key in self.known:
                 return sorted(self.known[key])[len(self.known[key]) // 2]
         return USUAL
+
+    def left(self, run: Run, now: datetime) -> float:
+        """How many seconds `run` holds its place from `now` on; one that lasts longer than expected is half done."""
+        expected = self.expected(run.policy, run.volume)
+        gone = max(0.0, (now - run.started_at).total_seconds()) if run.started_at else 0.0
+        return expected - gone if gone < expected else gone

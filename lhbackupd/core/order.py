@@ -13,11 +13,11 @@ again. Deadlines that differ by less than a 24th of the time allowed count as eq
 
 from bisect import insort
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from itertools import groupby
+from heapq import heapify, heappop
 
 from .model import Limits, Policy, Run
 from .timetable import next_due, parse_cron, parse_zone
@@ -56,7 +56,7 @@ def claim(run: Run, policy: Policy | None, *, seconds: float, exposed: datetime 
     if policy.rpo is not None:
         by, allowed = (exposed or run.due) + policy.rpo, policy.rpo
     else:
-        by = _following(policy.cron, policy.timezone, run.due)
+        by = following(policy.cron, policy.timezone, run.due)
         allowed = by - run.due
     grain = max(timedelta(seconds=1), allowed / _GRAIN)
     return Claim(by=_floor(by, grain), seconds=seconds, asked=_floor(asked, grain))
@@ -68,7 +68,8 @@ def _floor(moment: datetime, grain: timedelta) -> datetime:
 
 
 @lru_cache(maxsize=4096)
-def _following(cron: str, zone: str, due: datetime) -> datetime:
+def following(cron: str, zone: str, due: datetime) -> datetime:
+    """The due time after another; kept, since many volumes share a policy."""
     return next_due(parse_cron(cron), parse_zone(zone), due)
 
 
@@ -86,78 +87,98 @@ class Group:
     asked: float
     nodes: tuple[str, ...]
     target: str
-    #: seconds of all of them
-    work: float = 0.0
     #: longest first
     runs: list[tuple[_Rank, Run]] = field(default_factory=list)
     #: the latest start, in seconds since 1970; set by `Queue.ordered`
     start: float = 0.0
 
-    @property
-    def longest(self) -> float:
-        """Seconds of the first run."""
-        return -self.runs[0][0][0]
+
+def _seconds() -> defaultdict[str, float]:
+    return defaultdict(float)
 
 
 @dataclass(slots=True)
 class Pressure:
     """Seconds of work that nodes and backup targets have before them."""
 
-    nodes: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-    targets: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    nodes: defaultdict[str, float] = field(default_factory=_seconds)
+    targets: defaultdict[str, float] = field(default_factory=_seconds)
 
-    def add(self, group: Group) -> None:
-        """Runs wait: each node that will do has its part of them before it, the target all of them."""
+    def expect(self, group: Group, seconds: float) -> None:
+        """A run of `group` waits: each node that will do has its part of it before it, the target all of it."""
         for node in group.nodes:
-            self.nodes[node] += group.work / len(group.nodes)
-        self.targets[group.target] += group.work
+            self.nodes[node] += seconds / len(group.nodes)
+        self.targets[group.target] += seconds
 
     def settle(self, group: Group, node: str, seconds: float) -> None:
-        """A run of `group` has gone to `node`."""
+        """A run of `group` that waited has gone to `node`."""
         for other in group.nodes:
             self.nodes[other] -= seconds / len(group.nodes)
         self.nodes[node] += seconds
+
+    def also(self, other: "Pressure") -> None:
+        for name, seconds in other.nodes.items():
+            self.nodes[name] += seconds
+        for name, seconds in other.targets.items():
+            self.targets[name] += seconds
+
+
+@dataclass(slots=True)
+class _Level:
+    """All groups with one deadline."""
+
+    groups: dict[tuple[float, tuple[str, ...], str], Group] = field(default_factory=dict)
+    pressure: Pressure = field(default_factory=Pressure)
 
 
 class Queue:
     """Waiting runs in groups, so that a thousand of them are put in order as fast as their few groups are."""
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[float, float, tuple[str, ...], str], Group] = {}
+        self._levels: dict[float, _Level] = {}
 
     def add(self, run: Run, claim: Claim, *, nodes: tuple[str, ...], target: str) -> None:
         """Take in a run that can go to any of `nodes`."""
-        key = (claim.by.timestamp(), claim.asked.timestamp(), nodes, target)
-        group = self._groups.setdefault(key, Group(*key))
-        group.work += claim.seconds
+        by, asked = claim.by.timestamp(), claim.asked.timestamp()
+        level = self._levels.setdefault(by, _Level())
+        group = level.groups.setdefault((asked, nodes, target), Group(by, asked, nodes, target))
+        level.pressure.expect(group, claim.seconds)
         insort(group.runs, (rank(run, claim.seconds), run))
 
     def remove(self, group: Group, entry: tuple[_Rank, Run]) -> None:
         """Take out a run of a group."""
+        level = self._levels[group.by]
+        level.pressure.expect(group, entry[0][0])
         group.runs.remove(entry)
-        group.work += entry[0][0]
         if not group.runs:
-            del self._groups[group.by, group.asked, group.nodes, group.target]
+            del level.groups[group.asked, group.nodes, group.target]
+        if not level.groups:
+            del self._levels[group.by]
 
-    def __iter__(self) -> Iterator[Group]:
-        return iter(tuple(self._groups.values()))
+    def take_out(self, policies: Collection[str]) -> tuple[Run, ...]:
+        """Take out all runs of these policies."""
+        groups = [group for level in self._levels.values() for group in level.groups.values()]
+        found = [(group, entry) for group in groups for entry in group.runs if entry[1].policy in policies]
+        for group, entry in found:
+            self.remove(group, entry)
+        return tuple(run for _, (_, run) in found)
 
-    def ordered(self, pressure: Pressure, limits: Limits) -> list[Group]:
+    def ordered(self, pressure: Pressure, limits: Limits) -> Iterator[Group]:
         """The groups, those that have to start soonest first. `pressure`, of what goes on, is added to."""
         found: list[tuple[float, float, float, _Rank, Group]] = []
         per_node, per_target = max(1, limits.per_node), max(1, min(limits.per_target, limits.cluster))
-        for by, alike in groupby(sorted(self._groups.values(), key=_by), _by):
-            groups = tuple(alike)
-            for group in groups:
-                pressure.add(group)
-            for group in groups:
-                node = min(pressure.nodes[name] for name in group.nodes) / per_node
-                target = pressure.targets[group.target] / per_target
-                need = max(group.longest, node, target)
-                group.start = max(group.asked, by - need)
-                found.append((group.start, -need, -(node + target), group.runs[0][0], group))
-        return [group for *_, group in sorted(found, key=lambda each: each[:-1])]
-
-
-def _by(group: Group) -> float:
-    return group.by
+        for by, level in sorted(self._levels.items()):
+            pressure.also(level.pressure)
+            there = {name: seconds / per_node for name, seconds in pressure.nodes.items()}
+            behind = {name: seconds / per_target for name, seconds in pressure.targets.items()}
+            for group in level.groups.values():  # by far the most of a forecast's time is spent here
+                first = group.runs[0][0]
+                node, target = min(map(there.__getitem__, group.nodes)), behind[group.target]
+                need = max(target, node)
+                need = max(need, -first[0])
+                start = by - need
+                group.start = max(group.asked, start)
+                found.append((group.start, -need, -node - target, first, group))
+        heapify(found)
+        while found:
+            yield heappop(found)[-1]

@@ -80,13 +80,17 @@ class Books:
         self.durations.learn(run)
         return (follows,) if follows else ()
 
-    def claim(self, run: Run, policy: Policy | None) -> Claim:
+    def claim(self, run: Run, policy: Policy | None, exposed: datetime | None) -> Claim:
         """What `run` asks of the order; of one that goes on, the seconds that are left."""
-        seconds = self.durations.expected(run.policy, run.volume)
-        if run.started_at is not None:
-            seconds = max(0.0, seconds - (self._clock.now() - run.started_at).total_seconds())
-        word = self.protections.get((run.policy, run.volume))
-        return claim(run, policy, seconds=seconds, exposed=word.protected_until if word else None)
+        return claim(run, policy, seconds=self.durations.left(run, self._clock.now()), exposed=exposed)
+
+    def exposed(self) -> dict[str, datetime]:
+        """By volume, up to when its data is in a backup of one of its policies; what came later may be in none."""
+        found: dict[str, datetime] = {}
+        for (_, volume), word in tuple(self.protections.items()):
+            if word.protected_until is not None:
+                found[volume] = max(word.protected_until, found.get(volume, word.protected_until))
+        return found
 
     async def next_wakeup(self) -> datetime | None:
         """When a schedule is due next; None where there is none, or while the job store cannot be read."""

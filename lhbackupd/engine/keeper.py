@@ -96,7 +96,8 @@ class Keeper:
 
     def claims(self, runs: Iterable[Run]) -> dict[str, Claim]:
         """What runs ask of the order, by their ids."""
-        return {run.id: self.books.claim(run, self.policy(run.policy)) for run in runs}
+        exposed = self.books.exposed()
+        return {run.id: self.books.claim(run, self.policy(run.policy), exposed.get(run.volume)) for run in runs}
 
     def setting(self) -> Setting:
         """Longhorn's setting as last polled."""
@@ -201,6 +202,8 @@ class Keeper:
                 self.waiting[run.id] = after
             else:
                 ready.append(run)
+        if not ready:
+            return
         picture = self._inventory.picture
         admission = admit(
             ready,
