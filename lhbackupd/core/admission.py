@@ -15,7 +15,7 @@ from datetime import datetime
 from .cluster import Node, Volume
 from .model import Limits, Run
 from .order import Claim, Group, Pressure, Queue
-from .placement import candidates, nowhere
+from .placement import nowhere, places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +92,6 @@ def admit(
             queue.add(run, asks, nodes=where, target=volume.backup_target)
     slots = {run.id: slot for run, slot in hand_out(queue, load, limits, now=now, waits=waits)}
     return Admission(slots, waits)
-
-
-def places(volume: Volume, nodes: Mapping[str, Node]) -> tuple[str, ...]:
-    """The nodes on which `volume` can be backed up: where it is attached, or else where it is best attached."""
-    return (volume.engine_node,) if volume.attached else candidates(volume, nodes)
 
 
 def hand_out(

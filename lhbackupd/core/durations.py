@@ -5,7 +5,6 @@ nothing about how long the volume takes. Expected is the middle one of the last 
 without any, of the policy, then of all. It is no estimate to rely on: it puts runs in order and makes a forecast.
 """
 
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -33,9 +32,9 @@ class Ended:
 
 @dataclass(slots=True)
 class Durations:
-    """The last durations by (policy, volume), by (policy, "") and by ("", ""), in seconds."""
+    """The last durations by (policy, volume), by (policy, "") and by ("", ""), in seconds; other threads may read."""
 
-    known: dict[tuple[str, str], deque[float]] = field(default_factory=dict)
+    known: dict[tuple[str, str], tuple[float, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, ended: Iterable[Ended]) -> "Durations":
@@ -51,7 +50,7 @@ class Durations:
             return
         seconds = max(0.0, (run.finished_at - run.started_at).total_seconds())
         for key, most in (((run.policy, run.volume), _FEW), ((run.policy, ""), _MANY), (("", ""), _MANY)):
-            self.known.setdefault(key, deque(maxlen=most)).append(seconds)
+            self.known[key] = (*self.known.get(key, ()), seconds)[-most:]
 
     def expected(self, policy: str, volume: str) -> float:
         """How many seconds a run of `volume` for `policy` is expected to hold its place."""

@@ -14,13 +14,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from .admission import Load, Slot, hand_out, places
+from .admission import Load, Slot, hand_out
 from .cluster import Setting, Volume
 from .eligibility import needs_setting, refusal, suspension
 from .model import Outcome, Policy, Run
 from .order import Queue, claim
 from .outlook import Forecast, Miss, Outlook, Planned
-from .placement import nowhere
+from .placement import nowhere, places
 
 #: runs in one forecast; it ends earlier where there would be more
 MOST = 20_000

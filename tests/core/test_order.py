@@ -127,7 +127,7 @@ HOMES = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True).ma
 TARGETS = st.sampled_from(["default", "default", "second", "third"])
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(
     jobs=st.lists(st.builds(Job, st.integers(1, 600).map(float), HOMES, TARGETS), min_size=1, max_size=40),
     limits=SOME_LIMITS,
@@ -143,7 +143,7 @@ def test_with_equal_deadlines_all_end_within_the_least_possible_and_the_two_long
     assert night(jobs, limits).makespan <= lower_bound(jobs, limits) + two_longest(jobs) + 1e-6
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     seconds=st.lists(st.integers(60, 600).map(float), min_size=100, max_size=120),
     homes=st.lists(HOMES, min_size=1, max_size=12),
