@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
@@ -20,11 +21,14 @@ from lhbackupd.clock import Clock
 from lhbackupd.config import Config, ConfigFault
 from lhbackupd.core.model import Run
 from lhbackupd.core.protection import Protection
+from lhbackupd.engine.closeup import close_up
 from lhbackupd.engine.events import Event
 from lhbackupd.engine.keeper import Keeper
 from lhbackupd.engine.scheduler import Key
 from lhbackupd.surface import control, questions, server, web
 from lhbackupd.surface.doorway import NoDirectory, doorway
+from lhbackupd.surface.explain import check_known, explain
+from lhbackupd.surface.explanation import Explanation
 from lhbackupd.surface.gauges import Gauges
 from lhbackupd.surface.health import Pulse, stands_still, unready
 from lhbackupd.surface.logs import logger
@@ -132,6 +136,13 @@ class Daemon:
             unready=self._unready,
         )
 
+    async def _explain(self, volume: str) -> Callable[[], Explanation]:
+        """Look at a volume, and return what explains it. Raises Unknown."""
+        sources = self._sources()
+        check_known(sources, volume)
+        seen = await close_up(self._engine.api, volume, self._engine.keeper.books.history)
+        return partial(explain, sources, volume, seen)
+
     async def _listen(self, tasks: asyncio.TaskGroup, done: asyncio.Event) -> None:
         """Serve page, probes and metrics, unless http.listen is off; returns once they can be reached."""
         if self._config.http.address is None:
@@ -147,7 +158,7 @@ class Daemon:
             metrics=self._registry,
             alive=self._pulse.fault,
             ready=self._unready,
-            more=questions.routes(plan=lambda span: plan(self._sources(), span)),
+            more=questions.routes(plan=lambda span: plan(self._sources(), span), explain=self._explain),
         )
         listening = asyncio.Event()
 

@@ -33,13 +33,13 @@ def fetch(config: Config, route: str = "status.json", *, timeout: float) -> byte
         raise OSError(f"the daemon does not answer at {url}: {getattr(error, 'reason', error)}") from error
 
 
-def ask(config: Config, route: str, *, timeout: float, refused: int = USAGE) -> bytes:
-    """What the daemon answers, or the end of the command: with `refused` where the daemon refuses."""
+def ask(config: Config, route: str, *, timeout: float) -> bytes:
+    """What the daemon answers, or the end of the command with the exit code that says why not."""
     if config.http.address is None:
         die(['http.listen is "off": this daemon cannot be asked'], USAGE)
     try:
         return fetch(config, route, timeout=timeout)
     except Refused as error:
-        die([str(error)], refused)
+        die([str(error)], USAGE)
     except OSError as error:
         die([f"{error}; is it running? see its log"], UNREACHABLE)

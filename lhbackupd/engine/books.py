@@ -4,6 +4,7 @@ All that the keeper has to do with the journal goes through here, so that there 
 """
 
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -23,6 +24,8 @@ from lhbackupd.engine.scheduler import Key, Scheduler
 FAILURES = (JournalError, SQLAlchemyError)
 #: finished runs that are read at start, to know how long runs take
 _HISTORY = 10_000
+#: finished runs of a volume that is explained
+_FEW = 5
 
 
 class Books:
@@ -99,6 +102,10 @@ class Books:
         except SQLAlchemyError as error:
             self.note(error)
             return None
+
+    async def history(self, volume: str) -> tuple[Run, ...]:
+        """The last few finished runs of a volume, newest first. Raises JournalError."""
+        return await self._offload(partial(self._journal.history, volume=volume, limit=_FEW))
 
     async def forget(self, before: datetime) -> None:
         """Drop runs from the journal that finished before `before`; if that fails, the next time will do."""

@@ -5,8 +5,7 @@ take the processor from the runs. What is asked for is checked before anything i
 """
 
 import asyncio
-import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import msgspec
@@ -14,16 +13,22 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from lhbackupd.surface.explain import Unknown
+from lhbackupd.surface.explanation import NAME, NO_NAME, Explanation
 from lhbackupd.surface.plan import Plan, read_span
 
-#: a volume's name as Longhorn takes it: it names Kubernetes objects
-NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 _USUAL_SPAN = "7d"
 
 
-def routes(*, plan: Callable[[timedelta], Plan]) -> list[Route]:
-    """What `web.application` serves besides; `plan` is called from a thread."""
-    turn = asyncio.Lock()
+def routes(
+    *, plan: Callable[[timedelta], Plan], explain: Callable[[str], Awaitable[Callable[[], Explanation]]]
+) -> list[Route]:
+    """What `web.application` serves besides.
+
+    `plan` is called from a thread. `explain` looks at a volume, or raises Unknown, and returns what makes the
+    explanation, which is called from a thread.
+    """
+    turn, look = asyncio.Lock(), asyncio.Lock()
 
     async def show_plan(request: Request) -> Response:
         try:
@@ -33,7 +38,19 @@ def routes(*, plan: Callable[[timedelta], Plan]) -> list[Route]:
         async with turn:
             return _json(await asyncio.to_thread(lambda: msgspec.json.encode(plan(span))))
 
-    return [Route("/plan.json", show_plan)]
+    async def show_volume(request: Request) -> Response:
+        name = request.path_params["volume"]
+        if not NAME.fullmatch(name):
+            return PlainTextResponse(f"{NO_NAME}\n", status_code=404)
+        async with look:
+            try:
+                made = await explain(name)
+            except Unknown as error:
+                return PlainTextResponse(f"{error}\n", status_code=404)
+        async with turn:
+            return _json(await asyncio.to_thread(lambda: msgspec.json.encode(made())))
+
+    return [Route("/plan.json", show_plan), Route("/explain/{volume:str}.json", show_volume)]
 
 
 def _json(raw: bytes) -> Response:

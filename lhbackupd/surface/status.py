@@ -72,7 +72,7 @@ class Recent:
 def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
     """What there is to see now, with the `recent` finished runs, newest first."""
     now, picture = sources.clock.now(), sources.inventory.picture
-    volumes = _covered(sources, picture, now)
+    volumes = covered(sources)
     uncovered = _uncovered(sources, picture)
     return Report(
         at=now,
@@ -129,8 +129,12 @@ def _without_credentials(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-def _covered(sources: Sources, picture: Picture, now: datetime) -> tuple[CoveredVolume, ...]:
+def covered(sources: Sources, *, only: str | None = None) -> tuple[CoveredVolume, ...]:
+    """Volumes under their policies, worst first: all of them, or the one that is named."""
+    now, picture = sources.clock.now(), sources.inventory.picture
     protections, schedules = dict(sources.keeper.books.protections), dict(sources.scheduler.schedules)
+    if only is not None:
+        schedules = {key: trigger for key, trigger in schedules.items() if key[1] == only}
     # many volumes share a schedule, and to find a due time takes a while
     before = {trigger: _due_before_last(trigger, now) for trigger in set(schedules.values())}
     following = {trigger: trigger.get_next_fire_time(None, now + _INSTANT) for trigger in before}

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from lhbackupd.surface.questions import routes
 from lhbackupd.surface.web import application
 from tests.cli.served import served
 from tests.cli.test_doctor import call, config
-from tests.surface.house import NIGHTLY, NOON, House, house, volume
+from tests.surface.house import NIGHTLY, NOON, TODAY, House, ended, house, volume
+from tests.surface.test_plan import looked_at
 
 
 @contextmanager
@@ -29,7 +31,7 @@ def daemon(folder: Path) -> Iterator[tuple[House, Path]]:
             metrics=CollectorRegistry(),
             alive=lambda: "",
             ready=made.sources.unready,
-            more=routes(plan=lambda span: plan(made.sources, span)),
+            more=routes(plan=lambda span: plan(made.sources, span), explain=partial(looked_at, made)),
         )
         made.has(*(volume(f"pvc-{name}", replicas=(Replica(name="r", node="node-1"),)) for name in "ab"))
         with served(app, folder) as path:
@@ -97,11 +99,39 @@ def test_a_span_that_makes_no_sense_is_exit_code_2_in_the_daemons_words(tmp_path
     assert "next is not a duration such as" in answer.output
 
 
-@pytest.mark.parametrize("command", ["plan"])
+@pytest.mark.parametrize("command", ["plan", "explain"])
 def test_without_a_daemon_it_is_exit_code_3_or_2_where_it_cannot_be_asked(tmp_path: Path, command: str) -> None:
-    assert call(command, config(tmp_path)).exit_code == 2
+    what = ["pvc-a"] * (command == "explain")
+    assert call(command, config(tmp_path), *what).exit_code == 2
     path = config(tmp_path)
     path.write_text(path.read_text().replace('listen = "off"', 'listen = "127.0.0.1:9"'))
-    answer = call(command, path)
+    answer = call(command, path, *what)
     assert answer.exit_code == 3
     assert "does not answer" in answer.output
+
+
+def test_a_volume_is_explained_on_one_screen(tmp_path: Path) -> None:
+    with daemon(tmp_path) as (made, path):
+        made.knows(ended("pvc-a", Outcome.COMPLETED, "100 bytes", protected_until=TODAY))
+        good, bad = call("explain", path, "pvc-a"), call("explain", path, "pvc-b")
+        document = json.loads(call("explain", path, "pvc-a", "--json").output)
+    assert good.exit_code == 0, good.output
+    assert bad.exit_code == 1
+    assert len(good.output.splitlines()) < 24
+    assert document["version"] == 1
+    said = good.output
+    assert "pvc-a (shop/a): detached, 1073741824 bytes" in said
+    assert "nightly (\"0 2 * * *\" in UTC): namespace = ['shop'] fits" in said
+    assert "protected: protected as of 2026-10-22 02:00:00 UTC; 100 bytes" in said
+    assert "nightly: due at 2026-10-23 02:00:00 UTC; begins at 2026-10-23 02:00:00 UTC for 13 s on node-1" in said
+    assert "→ node-1: it holds a good replica" in said
+
+
+def test_an_unknown_volume_is_exit_code_2_with_those_like_it(tmp_path: Path) -> None:
+    with daemon(tmp_path) as (_, path):
+        answer = call("explain", path, "pvc-x")
+        odd = call("explain", path, "../status")
+    assert answer.exit_code == 2
+    assert "there is no volume pvc-x; do you mean" in answer.output
+    assert odd.exit_code == 2
+    assert odd.output == "that is no name of a Longhorn volume\n"

@@ -1,8 +1,9 @@
 """The plan and what is said of one volume: made from a daemon's state, and asked for over HTTP."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -13,6 +14,9 @@ from prometheus_client import CollectorRegistry
 from lhbackupd.core.cluster import Node, Replica, Setting, Volume
 from lhbackupd.core.durations import Durations, Ended
 from lhbackupd.core.model import Outcome
+from lhbackupd.engine.closeup import CloseUp
+from lhbackupd.surface.explain import check_known, explain
+from lhbackupd.surface.explanation import Explanation
 from lhbackupd.surface.plan import Plan, outlook, plan, read_span
 from lhbackupd.surface.questions import routes
 from lhbackupd.surface.web import HEADERS, application
@@ -25,9 +29,15 @@ def placed(name: str, **fields: Any) -> Volume:
     return volume(name, replicas=(Replica(name="r", node="node-1"),), **fields)
 
 
+async def looked_at(house: House, name: str) -> Callable[[], Explanation]:
+    """What the daemon does, with a Longhorn that has nothing to add."""
+    check_known(house.sources, name)
+    return partial(explain, house.sources, name, CloseUp(backups=()))
+
+
 @pytest.fixture
 async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
-    more = routes(plan=lambda span: plan(house.sources, span))
+    more = routes(plan=lambda span: plan(house.sources, span), explain=partial(looked_at, house))
     app = application(
         report=house.report, metrics=CollectorRegistry(), alive=lambda: "", ready=house.sources.unready, more=more
     )
@@ -110,3 +120,26 @@ def test_nodes_that_are_not_ready_are_planned_around(house: House) -> None:
     house.has(placed("pvc-a"))
     house.look(nodes={"node-1": Node(name="node-1", ready=False), "node-2": Node(name="node-2", ready=True)})
     assert [run.node for run in plan(house.sources, DAY).runs] == ["node-2"]
+
+
+async def test_a_volume_is_explained_as_json(client: httpx.AsyncClient, house: House) -> None:
+    house.has(placed("pvc-a"))
+    answer = await client.get("/explain/pvc-a.json")
+    assert answer.headers["Content-Type"] == "application/json"
+    assert msgspec.json.decode(answer.content, type=Explanation) == explain(house.sources, "pvc-a", CloseUp(backups=()))
+
+
+async def test_a_volume_that_is_not_there_is_a_404_that_names_those_like_it(
+    client: httpx.AsyncClient, house: House
+) -> None:
+    house.has(placed("pvc-a"), placed("pvc-b"), placed("other"))
+    answer = await client.get("/explain/pvc-c.json")
+    assert (answer.status_code, answer.text) == (404, "there is no volume pvc-c; do you mean pvc-b or pvc-a?\n")
+    assert (await client.get("/explain/zzz.json")).text == "there is no volume zzz\n"
+    assert (await client.get("/explain/the.json")).text == "there is no volume the; do you mean other?\n"
+
+
+@pytest.mark.parametrize("name", ["PVC", "a%0a", "%3Cb%3E", "a" * 254, "-a", "%2e%2e", "ä"])
+async def test_what_is_no_name_of_a_volume_is_a_404_in_one_line(client: httpx.AsyncClient, name: str) -> None:
+    answer = await client.get(f"/explain/{name}.json")
+    assert (answer.status_code, answer.text) == (404, "that is no name of a Longhorn volume\n")
