@@ -137,7 +137,7 @@ def _backups(found: Explanation, *, everything: bool) -> Iterator[str]:
     for backup in shown:
         made = f"{backup.created:%Y-%m-%d %H:%M}" if backup.created else "when is not known"
         policy = f", {backup.policy}" if backup.policy else ""
-        yield f"  {backup.name} ({backup.state}, {made}{policy}): {backup.verdict}"
+        yield f"  {backup.name} ({backup.state or 'begun'}, {made}{policy}): {backup.verdict}"
     if len(shown) < len(found.backups):
         yield f"  {len(found.backups) - len(shown)} older ones; --all shows them"
     if not found.backups:
