@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from lhbackupd.config.values import duration
 from lhbackupd.core.forecast import forecast
+from lhbackupd.core.model import Policy
 from lhbackupd.core.outlook import Miss, Outlook, Planned
 from lhbackupd.surface.status import Sources
 
@@ -16,6 +17,7 @@ from lhbackupd.surface.status import Sources
 VERSION = 1
 
 _SPAN = duration("1h", "31d")
+_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +60,15 @@ def read_span(text: str) -> timedelta:
 def outlook(sources: Sources) -> Outlook:
     """What the daemon knows now; it takes copies, so it may be called from another thread."""
     keeper, picture = sources.keeper, sources.inventory.picture
-    rules = keeper.rules
+    rules, triggers = keeper.rules, dict(sources.scheduler.schedules)
+
+    def due(policy: Policy, volume: str, after: datetime) -> datetime:
+        return triggers[policy.name, volume].get_next_fire_time(None, after + _INSTANT)
+
     return Outlook(
         at=sources.clock.now(),
         policies=rules.policies,
-        schedules=tuple(key for key in tuple(sources.scheduler.schedules) if key[0] in rules.policies),
+        schedules=tuple(key for key in triggers if key[0] in rules.policies),
         volumes=picture.volumes,
         nodes=picture.nodes,
         limits=rules.limits,
@@ -71,6 +77,7 @@ def outlook(sources: Sources) -> Outlook:
         waiting=tuple(keeper.waiting.values()),
         active=tuple(run for run in tuple(keeper.active.values()) if not run.finished),
         exposed=keeper.books.exposed(),
+        due=due,
     )
 
 
