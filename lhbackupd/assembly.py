@@ -68,6 +68,7 @@ class Engine:
     inventory: Inventory
     keeper: Keeper
     longhorn: Longhorn
+    api: Api
     origin: Origin
 
 
@@ -132,5 +133,11 @@ async def assemble(config: Config, *, clock: Clock, longhorn: Longhorn, offload:
         tell=tell,
     )
     return Engine(
-        journal=journal, scheduler=scheduler, inventory=inventory, keeper=keeper, longhorn=longhorn, origin=origin
+        journal=journal,
+        scheduler=scheduler,
+        inventory=inventory,
+        keeper=keeper,
+        longhorn=longhorn,
+        api=api,
+        origin=origin,
     )

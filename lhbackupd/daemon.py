@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
@@ -20,16 +21,20 @@ from lhbackupd.clock import Clock
 from lhbackupd.config import Config, ConfigFault, advice
 from lhbackupd.core.model import Run
 from lhbackupd.core.protection import Protection
+from lhbackupd.engine.closeup import close_up
 from lhbackupd.engine.events import Event
 from lhbackupd.engine.keeper import Keeper
 from lhbackupd.engine.scheduler import Key
-from lhbackupd.surface import control, server, web
+from lhbackupd.surface import control, questions, server, web
 from lhbackupd.surface.doorway import NoDirectory, doorway
+from lhbackupd.surface.explain import check_known, explain
+from lhbackupd.surface.explanation import Explanation
 from lhbackupd.surface.gauges import Gauges
 from lhbackupd.surface.health import Pulse, stands_still, unready
 from lhbackupd.surface.logs import logger
 from lhbackupd.surface.metrics import Metrics
 from lhbackupd.surface.narrator import LogListener
+from lhbackupd.surface.plan import plan
 from lhbackupd.surface.report import Report
 from lhbackupd.surface.status import Recent, Sources, report
 from lhbackupd.surface.systemd import Systemd
@@ -117,7 +122,10 @@ class Daemon:
         return unready(keeper=self._engine.keeper, clock=self._clock, config=self._faults)
 
     def _report(self) -> Report:
-        sources = Sources(
+        return report(self._sources(), self._recent.runs)
+
+    def _sources(self) -> Sources:
+        return Sources(
             keeper=self._engine.keeper,
             inventory=self._engine.inventory,
             scheduler=self._engine.scheduler,
@@ -128,7 +136,13 @@ class Daemon:
             started=self._started,
             unready=self._unready,
         )
-        return report(sources, self._recent.runs)
+
+    async def _explain(self, volume: str) -> Callable[[], Explanation]:
+        """Look at a volume, and return what explains it. Raises Unknown."""
+        sources = self._sources()
+        check_known(sources, volume)
+        seen = await close_up(self._engine.api, volume, self._engine.keeper.books.history)
+        return partial(explain, sources, volume, seen)
 
     async def _listen(self, tasks: asyncio.TaskGroup, done: asyncio.Event) -> None:
         """Serve page, probes and metrics, unless http.listen is off; returns once they can be reached."""
@@ -140,7 +154,13 @@ class Daemon:
             PlatformCollector(registry=None),
         ):
             self._registry.register(collector)
-        app = web.application(report=self._report, metrics=self._registry, alive=self._pulse.fault, ready=self._unready)
+        app = web.application(
+            report=self._report,
+            metrics=self._registry,
+            alive=self._pulse.fault,
+            ready=self._unready,
+            more=questions.routes(plan=lambda span: plan(self._sources(), span), explain=self._explain),
+        )
         listening = asyncio.Event()
 
         def started(port: int) -> None:

@@ -12,9 +12,9 @@ import msgspec
 
 from lhbackupd import __version__
 from lhbackupd.assembly import connect
+from lhbackupd.cli.asking import Refused, fetch
 from lhbackupd.cli.door import Declined, Unanswered, ask
 from lhbackupd.cli.options import FAILED, UNREACHABLE, USAGE, clock_option, config_option
-from lhbackupd.cli.status import fetch
 from lhbackupd.clock import Clock
 from lhbackupd.config import Config, ConfigFault, load
 from lhbackupd.core.model import Run
@@ -94,7 +94,7 @@ def _daemon(config: Config) -> DaemonFacts:
         control = str(error)
         try:
             raw = fetch(config, timeout=_TIMEOUT)
-        except OSError:
+        except (OSError, Refused):
             return DaemonFacts(control=control)
     try:
         return DaemonFacts(report=msgspec.json.decode(raw, type=Report), control=control)

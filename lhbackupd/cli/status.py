@@ -1,7 +1,5 @@
 """`lhbackupd status`: the daemon's report, asked of its own port."""
 
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import click
@@ -9,8 +7,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from lhbackupd.cli.options import FAILED, UNREACHABLE, USAGE, config_option, die, read_config
-from lhbackupd.config import Config
+from lhbackupd.cli.asking import ask
+from lhbackupd.cli.options import FAILED, config_option, read_config
 from lhbackupd.surface.report import Report
 
 _TIMEOUT = 10.0
@@ -25,7 +23,7 @@ def command(config_path: Path, as_json: bool) -> None:
     Exit code 0 if all is well, 1 if something is unprotected or failing, 2 for a wrong configuration, 3 if the daemon
     cannot be reached.
     """
-    raw = _fetch(read_config(config_path))
+    raw = ask(read_config(config_path), "status.json", timeout=_TIMEOUT)
     report = msgspec.json.decode(raw, type=Report)
     if as_json:
         click.echo(raw)
@@ -34,30 +32,6 @@ def command(config_path: Path, as_json: bool) -> None:
     totals = report.totals
     if totals.unprotected or totals.failing or totals.uncovered or not report.daemon.ready:
         raise SystemExit(FAILED)
-
-
-def _fetch(config: Config) -> bytes:
-    if config.http.address is None:
-        die(['http.listen is "off": this daemon cannot be asked'], USAGE)
-    try:
-        return fetch(config, timeout=_TIMEOUT)
-    except OSError as error:
-        die([f"{error}; is it running? see its log"], UNREACHABLE)
-
-
-def fetch(config: Config, *, timeout: float) -> bytes:
-    """The report as JSON, asked of the daemon's own port. Raises OSError where nobody answers."""
-    if config.http.address is None:
-        raise OSError('http.listen is "off"')
-    host, port = config.http.address
-    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- compared, not bound
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}/status.json"
-    try:
-        with urllib.request.urlopen(url, timeout=timeout) as answer:
-            body: bytes = answer.read()
-            return body
-    except (urllib.error.URLError, OSError) as error:
-        raise OSError(f"the daemon does not answer at {url}: {getattr(error, 'reason', error)}") from error
 
 
 def _show(report: Report, console: Console) -> None:

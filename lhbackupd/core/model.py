@@ -149,6 +149,8 @@ class Policy:
     window: tuple[Window, ...] = ()
     blackout: tuple[Window, ...] = ()
     mode: Mode = Mode.ACTIVE
+    #: how long data may be in no backup; None promises nothing
+    rpo: timedelta | None = None
     match: Match = field(default_factory=Match)
     #: a volume that fits any of these is left out: the policy's own, then those of every `[[exclude]]`
     exclude: tuple[Match, ...] = ()

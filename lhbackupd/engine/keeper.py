@@ -6,7 +6,7 @@ queued in the same transaction; tidying up comes after that and can fail nothing
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -17,6 +17,7 @@ from lhbackupd.core.commands import Seen
 from lhbackupd.core.machine import decide
 from lhbackupd.core.model import Exclude, Limits, Now, Origin, Phase, Policy, Retry, Run
 from lhbackupd.core.moves import opens
+from lhbackupd.core.order import Claim
 from lhbackupd.core.selection import wants_groups
 from lhbackupd.engine.books import FAILURES, Books
 from lhbackupd.engine.coverage import Coverage
@@ -99,6 +100,11 @@ class Keeper:
     def policy(self, name: str) -> Policy | None:
         """The policy in force under this name."""
         return self.rules.policies.get(name)
+
+    def claims(self, runs: Iterable[Run]) -> dict[str, Claim]:
+        """What runs ask of the order, by their ids."""
+        exposed = self.books.exposed()
+        return {run.id: self.books.claim(run, self.policy(run.policy), exposed.get(run.volume)) for run in runs}
 
     def setting(self) -> Setting:
         """Longhorn's setting as last polled."""
@@ -212,9 +218,17 @@ class Keeper:
                 self.waiting[run.id] = after
             else:
                 ready.append(run)
+        if not ready:
+            return
         picture = self._inventory.picture
         admission = admit(
-            ready, self.active.values(), volumes=picture.volumes, nodes=picture.nodes, limits=self.rules.limits
+            ready,
+            self.active.values(),
+            volumes=picture.volumes,
+            nodes=picture.nodes,
+            limits=self.rules.limits,
+            claims=self.claims((*ready, *self.active.values())),
+            now=now.wall,
         )
         for run in ready:
             if slot := admission.slots.get(run.id):

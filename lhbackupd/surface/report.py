@@ -217,7 +217,7 @@ class Report:
     totals: Totals
     #: oldest first
     running: tuple[RunningRun, ...]
-    #: in the order in which they are let in, as far as they can be
+    #: those that have to start soonest first
     waiting: tuple[WaitingRun, ...]
     #: worst first
     volumes: tuple[CoveredVolume, ...]

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from lhbackupd.clock import Clock
 from lhbackupd.core.coverage import BARE, Cover
 from lhbackupd.core.model import Mode, Origin, Run
+from lhbackupd.core.order import rank
 from lhbackupd.core.protection import Protection
 from lhbackupd.engine.events import Event, Moved
 from lhbackupd.engine.inventory import Inventory, Picture
@@ -71,9 +72,8 @@ def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
     """What there is to see now, with the `recent` finished runs, newest first."""
     now, picture = sources.clock.now(), sources.inventory.picture
     schedules = dict(sources.scheduler.schedules)
-    # many volumes share a schedule, and to find a due time takes a while
-    upcoming = {trigger: trigger.get_next_fire_time(None, now + _INSTANT) for trigger in set(schedules.values())}
-    volumes = _covered(sources, picture, now, schedules, upcoming)
+    upcoming = _upcoming(schedules, now)
+    volumes = _covered(sources, schedules, upcoming)
     bare, elsewhere = _uncovered(sources, picture)
     return Report(
         at=now,
@@ -81,7 +81,7 @@ def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
         longhorn=_longhorn(sources.url, picture),
         totals=_totals(volumes, bare, elsewhere),
         running=tuple(rows.running(run, picture.volumes.get(run.volume)) for run in _by_start(sources.keeper)),
-        waiting=tuple(rows.waiting(run, picture.volumes.get(run.volume), now) for run in _by_due(sources.keeper)),
+        waiting=tuple(rows.waiting(run, picture.volumes.get(run.volume), now) for run in _by_deadline(sources.keeper)),
         volumes=volumes,
         uncovered=bare,
         elsewhere=elsewhere,
@@ -132,13 +132,21 @@ def _without_credentials(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
+def covered(sources: Sources, *, only: str) -> tuple[CoveredVolume, ...]:
+    """The volume that is named under its policies, worst first."""
+    schedules = {key: trigger for key, trigger in dict(sources.scheduler.schedules).items() if key[1] == only}
+    return _covered(sources, schedules, _upcoming(schedules, sources.clock.now()))
+
+
+def _upcoming(schedules: Mapping[Key, CronTrigger], now: datetime) -> dict[CronTrigger, datetime]:
+    """When each trigger fires next: many volumes share one, and to find a due time takes a while."""
+    return {trigger: trigger.get_next_fire_time(None, now + _INSTANT) for trigger in set(schedules.values())}
+
+
 def _covered(
-    sources: Sources,
-    picture: Picture,
-    now: datetime,
-    schedules: Mapping[Key, CronTrigger],
-    upcoming: Mapping[CronTrigger, datetime],
+    sources: Sources, schedules: Mapping[Key, CronTrigger], upcoming: Mapping[CronTrigger, datetime]
 ) -> tuple[CoveredVolume, ...]:
+    now, picture = sources.clock.now(), sources.inventory.picture
     protections = dict(sources.keeper.books.protections)
     before = {trigger: trigger.due_before_last(now) for trigger in upcoming}
     detached = sources.keeper.detachments.due
@@ -190,8 +198,10 @@ def _by_start(keeper: Keeper) -> list[Run]:
     return sorted(keeper.active.values(), key=lambda run: (run.started_at or run.queued_at, run.id))
 
 
-def _by_due(keeper: Keeper) -> list[Run]:
-    return sorted(keeper.waiting.values(), key=lambda run: (run.due, run.queued_at, run.volume, run.policy, run.id))
+def _by_deadline(keeper: Keeper) -> list[Run]:
+    waiting = tuple(keeper.waiting.values())
+    claims = keeper.claims(waiting)
+    return sorted(waiting, key=lambda run: (claims[run.id].start, rank(run, claims[run.id].seconds)))
 
 
 def _totals(volumes: Iterable[CoveredVolume], bare: _Rows, elsewhere: _Rows) -> Totals:
