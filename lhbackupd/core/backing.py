@@ -13,6 +13,7 @@ from .holding import ASK_AGAIN, asked_for, hand_over
 from .model import Now, Origin, Outcome, Phase, Policy, Run
 from .moves import (
     asked_enough,
+    called_off,
     holds,
     leave,
     lost,
@@ -45,6 +46,8 @@ def backing_up(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Or
         return leave(run, now, Outcome.FAILED, words, can_pass=True), None
     if seen.backups is not None and listed is None and entry is None and seen.volume is not None:
         return leave(run, now, Outcome.FAILED, f"backup {run.backup} vanished from Longhorn", can_pass=True), None
+    if run.cancelled:
+        return called_off(run, now), None
     run = replace(run, progress=max([run.progress, *(each.progress for each in (listed, entry) if each)]))
     # to be dropped also where others have attached the volume: no run would get past a backup that never ends
     leaving = replace(run, drop_backup=True)
@@ -62,6 +65,8 @@ def _asking(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origi
     first = run.asked_at is None
     if first and (ended := unwanted(run, seen, now, policy)):
         return ended, None
+    if run.cancelled and now.idle >= ASK_AGAIN:  # until then a request may be under way, whose backup is to be dropped
+        return called_off(run, now), None
     if ended := lost(run, seen, now):
         return ended, None
     if refused := refused_by(seen.answer):

@@ -17,6 +17,7 @@ from .holding import detaching, give_back, gives_way, note_workload, renewed
 from .inspection import inspect
 from .model import Now, Origin, Outcome, Phase, Policy, Run
 from .moves import (
+    called_off,
     enter,
     held_back,
     holds,
@@ -73,7 +74,7 @@ def views(run: Run, volume: Volume | None) -> frozenset[View]:
 
 def decide(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:
     """The next state of `run`, and what to do about it. `policy` is None once it is no longer configured."""
-    run = note_workload(run, seen, now)
+    run = note_workload(replace(run, cancelled=run.cancelled or seen.cancelled), seen, now)
     if gone := gives_way(run, seen, now, policy):
         return gone, give_back(gone, seen)
     after, command = _decide(run, seen, now, policy, origin)
@@ -106,12 +107,16 @@ def _decide(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origi
 
 def _queued(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:
     volume = seen.volume
+    if run.cancelled:
+        return called_off(run, now), None
     if policy is None:
         return leave(run, now, Outcome.GONE, "its policy is no longer configured"), None
     if seen.fault is not None:
         return replace(run, reason=f"waits: {seen.fault.text}"), None
     if volume is None:
         return leave(run, now, Outcome.GONE, "the volume was deleted"), None
+    if seen.paused:
+        return replace(run, reason=f"waits: {seen.paused}"), None
     if waits := left_behind(run, volume, origin) or held_back(run, seen, now, policy, volume):
         return waits, None
     if seen.slot is None or seen.stopping:

@@ -42,6 +42,8 @@ class Outcome(StrEnum):
     YIELDED = "yielded"
     #: stopped before its backup began (daemon stopping, volume changed hands); queued again
     INTERRUPTED = "interrupted"
+    #: an operator has called it off
+    CANCELLED = "cancelled"
     #: the volume, or its policy, is no more
     GONE = "gone"
     FAILED = "failed"
@@ -157,6 +159,10 @@ class Run:
     volume: str
     due: datetime
     attempt: int = 1
+    #: asked for by a person, outside the policy's schedule
+    manual: bool = False
+    #: an operator has called it off: it ends as soon as it may, and has no successor
+    cancelled: bool = False
     phase: Phase = Phase.QUEUED
     #: known from DETACHING on
     outcome: Outcome | None = None

@@ -44,6 +44,8 @@ def unwanted(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Run | Non
     """`run` on its way out if there is no point in going on before its backup was asked for."""
     if seen.volume is None and seen.fault is None:
         return leave(run, now, Outcome.GONE, "the volume was deleted")
+    if run.cancelled:
+        return called_off(run, now)
     if seen.stopping:
         return leave(run, now, Outcome.INTERRUPTED, "lhbackupd is stopping", can_pass=True)
     if seen.journal_down:
@@ -51,6 +53,12 @@ def unwanted(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Run | Non
     if policy is None:
         return leave(run, now, Outcome.GONE, "its policy is no longer configured")
     return None
+
+
+def called_off(run: Run, now: Now) -> Run:
+    """`run` on its way out because an operator said so; a backup of it that runs is dropped."""
+    run = replace(run, drop_backup=run.asked_at is not None)
+    return leave(run, now, Outcome.CANCELLED, "cancelled by an operator")
 
 
 def holds(run: Run, volume: Volume) -> bool:
