@@ -55,6 +55,10 @@ class Books:
             return False
         return True
 
+    async def find(self, run: str) -> Run | None:
+        """The run of this id, finished or not. Raises JournalError."""
+        return await self._offload(self._journal.find, run)
+
     async def close(self, run: Run, retry: Retry) -> tuple[Run, ...] | None:
         """Write down how a run ended, what is known now, and its successor, in one transaction.
 

@@ -1,11 +1,12 @@
 """What the engine tells: frozen values for whoever counts, logs or notifies. The engine knows none of them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from lhbackupd.core.cluster import Backup, Fault
 from lhbackupd.core.leases import Lease
 from lhbackupd.core.model import Run
+from lhbackupd.core.pausing import Pause
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.scheduler import Changes
 from lhbackupd.engine.wreck import Wreck
@@ -68,6 +69,24 @@ class GaveBack:
 
 
 @dataclass(frozen=True, slots=True)
+class Ordered:
+    """An operator has ordered something: what, who (`uid 0`), in words, and the facts (policy, volume, run)."""
+
+    order: str
+    by: str
+    text: str
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PauseOverdue:
+    """A pause should be over, and nobody has ended it; `text` says which."""
+
+    pause: Pause
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClockStepped:
     """The wall clock was set by `seconds` (negative: back); due times were worked out anew."""
 
@@ -104,6 +123,8 @@ Event = (
     | Pruned
     | PruningRests
     | GaveBack
+    | Ordered
+    | PauseOverdue
     | ClockStepped
     | JournalTrouble
     | JournalReplaced

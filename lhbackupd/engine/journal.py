@@ -1,10 +1,10 @@
 """The journal: what has been decided about every run, written down before it is acted on.
 
 One table of runs, each with its whole state as a JSON document beside the columns that are searched; one of protection,
-the last word on every (policy, volume), which outlives the history; one of notes, small documents of several kinds
-that outlive a restart; one of facts about the journal itself. The schema
-carries a version: an older one is migrated at start, a newer one refused. Everything here is synchronous and called
-through one worker thread, so that no disk ever stops the event loop. No SQL that PostgreSQL would refuse.
+the last word on every (policy, volume), which outlives the history; one of notes, small documents of several kinds that
+outlive a restart; one of facts about the journal itself. The schema carries a version: an older one is migrated at
+start, a newer one refused. Everything here is synchronous and called through one worker thread, so that no disk ever
+stops the event loop. No SQL that PostgreSQL would refuse.
 """
 
 import secrets
@@ -206,19 +206,24 @@ class Journal:
 
     def unfinished(self) -> tuple[Run, ...]:
         """All runs that have not finished, oldest due time first."""
-        query = sa.select(_runs.c.document).where(_runs.c.phase != Phase.FINISHED.value).order_by(_runs.c.due)
+        query = sa.select(_runs.c.document).where(_runs.c.phase != Phase.FINISHED.value)
+        return self._read(query.order_by(_runs.c.due))
+
+    def _read(self, query: sa.Select[Any]) -> tuple[Run, ...]:
         with self._errors("read"), self.engine.begin() as connection:
             return tuple(msgspec.json.decode(text, type=Run) for text in connection.scalars(query))
+
+    def find(self, run: str) -> Run | None:
+        """The run of this id, if there is one (still)."""
+        return next(iter(self._read(sa.select(_runs.c.document).where(_runs.c.id == run))), None)
 
     def history(self, *, volume: str | None = None, policy: str | None = None, limit: int = 100) -> tuple[Run, ...]:
         """Finished runs, newest first, at most `limit`."""
         query = sa.select(_runs.c.document).where(_runs.c.finished.is_not(None)).order_by(_runs.c.finished.desc())
-        if volume is not None:
-            query = query.where(_runs.c.volume == volume)
-        if policy is not None:
-            query = query.where(_runs.c.policy == policy)
-        with self._errors("read"), self.engine.begin() as connection:
-            return tuple(msgspec.json.decode(text, type=Run) for text in connection.scalars(query.limit(limit)))
+        for column, wanted in ((_runs.c.volume, volume), (_runs.c.policy, policy)):
+            if wanted is not None:
+                query = query.where(column == wanted)
+        return self._read(query.limit(limit))
 
     def protections(self) -> tuple[Protection, ...]:
         """The last word on every (policy, volume)."""

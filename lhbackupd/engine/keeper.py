@@ -22,8 +22,9 @@ from lhbackupd.engine.housekeeper import Caretaker, Housekeeper
 from lhbackupd.engine.intake import Intake, Offload
 from lhbackupd.engine.inventory import Inventory
 from lhbackupd.engine.journal import Journal
+from lhbackupd.engine.orders import Orders
 from lhbackupd.engine.runner import Runner
-from lhbackupd.engine.scheduler import Scheduler
+from lhbackupd.engine.scheduler import Key, Scheduler
 from lhbackupd.engine.timekeeper import Timekeeper
 
 #: longest time between two turns of the loop, in seconds: readiness and watchdog live on it
@@ -70,10 +71,12 @@ class Keeper:
         self.housekeeper = Housekeeper(gateway=gateway, origin=origin, clock=clock, tell=tell)
         self._intake = Intake(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
         self._timekeeper = Timekeeper(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
-        self._stopping = asyncio.Event()
+        #: no run is let in any more
+        self.stopping = asyncio.Event()
         self._woken = asyncio.Event()
+        self.orders = Orders(journal=journal, clock=clock, offload=offload, tell=tell)
         self._runner = Runner(
-            hands=gateway, surroundings=self, clock=clock, origin=origin, write=self._write, stopping=self._stopping
+            hands=gateway, surroundings=self, clock=clock, origin=origin, write=self._write, stopping=self.stopping
         )
         self._tasks = asyncio.TaskGroup()
         #: runs that wait, by id, each with what it waits for
@@ -107,7 +110,7 @@ class Keeper:
 
     def stop(self) -> None:
         """Let no more runs in, and give every volume back."""
-        self._stopping.set()
+        self.stopping.set()
         self._woken.set()
 
     def leave(self) -> None:
@@ -120,14 +123,26 @@ class Keeper:
         """The ids of the tickets that live runs hold, or are about to ask for."""
         return frozenset(ticket for run in self.active.values() for ticket in (run.ticket, run.former) if ticket)
 
+    def unfinished(self) -> tuple[Run, ...]:
+        """All runs that have not finished."""
+        return (*self.waiting.values(), *self.active.values())
+
+    async def ask(self, key: Key, by: str) -> tuple[Run, bool]:
+        """A run outside the schedule, or the unfinished one, and whether it is new. Raises JournalError."""
+        run, new = await self._intake.ask(key, self.unfinished, self._receive)
+        self.orders.asked(run, by, new=new)
+        self.wake()
+        return run, new
+
     async def run(self) -> None:
         """Turn until `stop` was called and no ticket of ours holds a volume any more. Raises JournalError at start."""
         self.waiting = {run.id: run for run in await self.books.open()}
+        await self.orders.open(self.waiting.keys())
         async with self._tasks:
             for run in [run for run in self.waiting.values() if run.phase is not Phase.QUEUED]:
                 self._start(run, None)
             self.begun.set()
-            while not self._stopping.is_set():
+            while not self.stopping.is_set():
                 self._woken.clear()
                 self.turned = self._clock.monotonic()
                 await self._turn()
@@ -135,6 +150,7 @@ class Keeper:
         self.ended.set()
 
     async def _turn(self) -> None:
+        self.orders.heed()
         try:
             await self.books.probe()
             if await self._timekeeper.heed():
@@ -142,8 +158,7 @@ class Keeper:
             picture = self._inventory.picture
             self._inventory.wants_groups = any(policy.match.group for policy in self.rules.policies.values())
             await self._intake.reschedule(picture, self.rules.policies)
-            unfinished = (*self.waiting.values(), *self.active.values())
-            await self._intake.fire(unfinished, self._receive)
+            await self._intake.fire(self.unfinished, self._receive)
         except FAILURES as error:
             self.books.note(error)
             return  # no new runs while nothing can be written down
@@ -182,10 +197,12 @@ class Keeper:
         now = Now(wall=self._clock.now())
         ready: list[Run] = []
         for run in list(self.waiting.values()):
-            if run.not_before is not None and run.not_before > now.wall:
+            if run.not_before is not None and run.not_before > now.wall and not self.orders.cancelled(run.id):
                 continue
             try:
-                after, _ = decide(run, await self._glance(run), now, self.policy(run.policy), self._origin)
+                after, _ = decide(
+                    run, self.orders.heeded(await self._glance(run), run), now, self.policy(run.policy), self._origin
+                )
             except Exception as error:  # noqa: BLE001 -- nor must it keep others from being let in
                 self._tell(Defect(run, error))
                 self.waiting[run.id] = replace(run, not_before=now.wall + timedelta(seconds=TURN))
@@ -248,15 +265,16 @@ class Keeper:
     async def _finish(self, before: Run, run: Run) -> None:
         """Write down how a run ended, however long the journal takes, and then let others have its slot."""
         while (follows := await self.books.close(run, self.rules.retry)) is None:
-            if self._stopping.is_set():
+            if self.stopping.is_set():
                 return  # the journal still holds the run as it was, and the next start ends it
-            await self._clock.wait(self._stopping, AGAIN)
+            await self._clock.wait(self.stopping, AGAIN)
         self.active.pop(run.id, None)
         self._tell(Moved(before, run))
         for successor_run in follows:
             self.waiting[successor_run.id] = successor_run
             self._tell(Moved(None, successor_run))
         self._woken.set()
+        await self.orders.over(run.id)
         await self.housekeeper.tidy(run, self.policy(run.policy))
 
     async def _write(self, before: Run, after: Run) -> bool:

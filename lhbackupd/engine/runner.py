@@ -16,6 +16,7 @@ from lhbackupd.core.commands import Command, Seen
 from lhbackupd.core.machine import decide
 from lhbackupd.core.model import Now, Origin, Phase, Policy, Run
 from lhbackupd.core.pace import ATTENTIVE, LONGEST, PATIENT, Experience, begins, pause
+from lhbackupd.engine.orders import Orders
 
 
 class Hands(Protocol):
@@ -28,6 +29,8 @@ class Hands(Protocol):
 class Surroundings(Protocol):
     """What bears on a decision and is not in the volume."""
 
+    @property
+    def orders(self) -> Orders: ...
     def policy(self, name: str) -> Policy | None: ...
     def setting(self) -> Setting: ...
     def target(self, name: str) -> Target | None: ...
@@ -81,7 +84,7 @@ class Runner:
 
     async def _look(self, run: Run, slot: Slot | None, answer: Fault | None, *, journal_down: bool) -> Seen:
         at = self._clock.now()
-        seen = await self._hands.look(run)
+        seen = self._surroundings.orders.heeded(await self._hands.look(run), run)
         target = seen.volume.backup_target if seen.volume else run.target
         return replace(
             seen,

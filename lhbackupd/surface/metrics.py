@@ -21,6 +21,8 @@ from lhbackupd.engine.events import (
     JournalTrouble,
     Missed,
     Moved,
+    Ordered,
+    PauseOverdue,
     Polled,
     Pruned,
     PruningRests,
@@ -112,6 +114,8 @@ class Metrics:
             case GaveBack(fault=None):
                 self._given_back.labels(event.lease.claim.value).inc()
             case Rescheduled() | JournalTrouble() | JournalReplaced() | GaveBack() | ClockStepped() | PruningRests():
+                pass  # gauges show how it stands now
+            case Ordered() | PauseOverdue():
                 pass  # gauges show how it stands now
             case _:
                 assert_never(event)

@@ -20,6 +20,8 @@ from lhbackupd.engine.events import (
     JournalTrouble,
     Missed,
     Moved,
+    Ordered,
+    PauseOverdue,
     Polled,
     Pruned,
     PruningRests,
@@ -69,6 +71,8 @@ class LogListener:
                 self._log.warning(text, action="backup.prune-rests", **_facts(event.run))
             case GaveBack():
                 self._gave_back(event)
+            case Ordered() | PauseOverdue():
+                self._ordered(event)
             case ClockStepped():
                 text = f"the clock was set by {event.seconds:+.0f} s: due times were worked out anew"
                 self._log.warning(text, action="clock.stepped", seconds=event.seconds)
@@ -186,6 +190,14 @@ class LogListener:
             text = f"ticket {lease.ticket} on volume {lease.volume} could not be withdrawn: {event.fault.text}"
             self._log.error(text, action="lease.held", **facts)
 
+    def _ordered(self, event: Ordered | PauseOverdue) -> None:
+        if isinstance(event, Ordered):
+            text = f"{event.text} ({event.by})"
+            self._log.warning(text, action=f"order.{event.order}", by=event.by, **event.facts)
+        else:
+            text = f"{event.text}; what is due waits until `lhbackupd resume`"
+            self._log.warning(text, action="pause.overdue", policy=event.pause.policy)
+
     def _journal_replaced(self, wreck: Wreck) -> None:
         text = (
             f"the journal {wreck.file} was damaged ({wreck.why}): it was put aside as {wreck.aside.name}, and a new "
@@ -202,7 +214,7 @@ class LogListener:
 def _doing(run: Run) -> str:
     match run.phase:
         case Phase.QUEUED:
-            words_ = f"queued, due {words.moment(run.due)}"
+            words_ = f"queued, {'asked for' if run.manual else 'due'} {words.moment(run.due)}"
             return f"{words_}, attempt {run.attempt}, {run.reason}" if run.attempt > 1 else words_
         case Phase.DETACHING:
             return f"gives the volume back ({run.outcome.value if run.outcome else 'ended'}: {run.reason})"
