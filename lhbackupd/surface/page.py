@@ -23,6 +23,7 @@ _OUTCOME_TONE = {
     Outcome.FAILED: _BAD,
     Outcome.REFUSED: _BAD,
     Outcome.GONE: _QUIET,
+    Outcome.CANCELLED: _QUIET,
 }
 
 Cell = tuple[str, str]
@@ -97,6 +98,7 @@ def _header(report: Report) -> str:
 def _alarms(report: Report) -> str:
     daemon, longhorn = report.daemon, report.longhorn
     alarms = [f"lhbackupd is not ready: {text(reason)}" for reason in daemon.unready]
+    alarms.extend(f"{text(_capital(pause.words))}. What is due waits." for pause in report.paused)
     if not longhorn.reachable:
         alarms.append(f"Longhorn cannot be polled: {text(longhorn.fault)}. Volumes are shown as last seen.")
     alarms.extend(
@@ -108,6 +110,10 @@ def _alarms(report: Report) -> str:
         f"Node {text(node.name)} is not Ready: {text(node.message)}" for node in longhorn.nodes if not node.ready
     )
     return "".join(tag("p", alarm, "alarm") for alarm in alarms)
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _tiles(report: Report) -> str:

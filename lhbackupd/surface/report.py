@@ -168,6 +168,22 @@ class UncoveredVolume:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PausedPolicy:
+    """A policy that starts nothing until it is resumed."""
+
+    #: "*" for all of them
+    policy: str
+    since: datetime
+    #: when it was to be over
+    until: datetime
+    overdue: bool
+    by: str
+    reason: str
+    #: all of this in a sentence
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DueNext:
     """A policy's next due time, and how many volumes are due then."""
 
@@ -217,3 +233,5 @@ class Report:
     next: tuple[DueNext, ...]
     #: newest first
     recent: tuple[FinishedRun, ...]
+    #: longest first
+    paused: tuple[PausedPolicy, ...] = ()

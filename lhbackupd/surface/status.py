@@ -85,6 +85,7 @@ def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
         schedules=len(sources.scheduler.schedules),
         next=_next(volumes),
         recent=tuple(rows.finished(run) for run in recent),
+        paused=tuple(rows.paused(pause, now) for pause in sources.keeper.orders.pauses),
     )
 
 

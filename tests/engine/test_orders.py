@@ -65,7 +65,7 @@ async def test_a_run_is_called_off_in_every_phase_and_leaves_nothing_behind(rig:
 
 
 #: from the moment that the run is asked for until it has long ended
-MOMENTS = [step / 4 for step in range(0, 72)]
+MOMENTS = [step / 4 for step in range(72)]
 
 
 @pytest.mark.parametrize("moment", MOMENTS)

@@ -9,9 +9,11 @@ import pytest
 from lhbackupd.core.cluster import Backup, Node, Setting, Target, Ticket, Volume
 from lhbackupd.core.model import Detached, Outcome, Policy
 from lhbackupd.core.naming import LABEL_ORIGIN, TicketName
+from lhbackupd.core.pausing import Pause
 from lhbackupd.core.protection import after
 from lhbackupd.engine.survey import Survey
 from lhbackupd.longhorn.wire import Broken, Generation
+from lhbackupd.surface import rows
 from lhbackupd.surface.doctor import diagnose
 from lhbackupd.surface.findings import DaemonFacts, Facts, Finding, JournalFacts, Level, names, worst
 from lhbackupd.surface.report import Report
@@ -145,7 +147,7 @@ def test_a_daemon_that_is_not_ready_says_why_and_how_to_cure_it(facts: Facts, re
 
 def test_a_daemon_without_a_control_socket_is_a_warning(facts: Facts) -> None:
     without = replace(facts, daemon=replace(facts.daemon, control="no daemon answers at /run/x"))
-    says(without, "daemon", Level.WARNING, "cannot reach it", "control.socket")
+    says(without, "daemon", Level.WARNING, "it takes no orders", "control.socket")
 
 
 def test_a_daemon_of_another_version_is_a_warning(facts: Facts) -> None:
@@ -293,3 +295,15 @@ def test_many_names_are_cut(facts: Facts) -> None:
     assert names(f"v{number}" for number in range(8)) == "v0, v1, v2, v3, v4 and 3 more"
     strays = tuple(volume(f"stray-{number:03}", pvc_namespace="lab") for number in range(1000))
     says(shown(facts, volumes=(volume("pvc-db"), *strays)), "volumes", Level.WARNING, "1000 covered", "and 995 more")
+
+
+@pytest.mark.parametrize(("hours", "level"), [(1, Level.WARNING), (0, Level.FAULT)])
+@pytest.mark.parametrize(("policy", "option"), [("nightly", "--policy nightly"), ("*", "--all")])
+def test_a_pause_is_told_and_is_a_fault_once_it_should_be_over(
+    facts: Facts, hours: int, level: Level, policy: str, option: str
+) -> None:
+    assert facts.daemon.report is not None
+    pause = Pause(policy=policy, since=facts.now, until=facts.now + timedelta(hours=hours), by="uid 0")
+    report = replace(facts.daemon.report, paused=(rows.paused(pause, facts.now),))
+    paused = replace(facts, daemon=replace(facts.daemon, report=report))
+    says(paused, "daemon", level, "is paused since", "what is due waits", f"lhbackupd resume {option}")

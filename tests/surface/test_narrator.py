@@ -9,7 +9,19 @@ from structlog.testing import CapturingLogger
 
 from lhbackupd.core.cluster import Backup, Fault, FaultKind, Setting, Target
 from lhbackupd.core.model import Outcome, Phase
-from lhbackupd.engine.events import Defect, Event, JournalTrouble, Missed, Moved, Polled, Pruned, Rescheduled
+from lhbackupd.core.pausing import Pause
+from lhbackupd.engine.events import (
+    Defect,
+    Event,
+    JournalTrouble,
+    Missed,
+    Moved,
+    Ordered,
+    PauseOverdue,
+    Polled,
+    Pruned,
+    Rescheduled,
+)
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.scheduler import Changes
 from lhbackupd.surface.narrator import LogListener
@@ -200,3 +212,20 @@ def test_a_wait_that_outlasts_a_deleted_volume_is_said(said: Said) -> None:
     assert done.finished_at is not None
     done = replace(done, waiting_since=done.finished_at - timedelta(seconds=4))
     assert said.after(Moved(running("pvc-a"), done))[0][1] == "pod shop/db-0 waited 4 s for run run-pvc-a"
+
+
+def test_orders_and_overdue_pauses_are_warnings_with_who_and_what(said: Said) -> None:
+    pause = Pause(policy="nightly", since=TODAY, until=NOON, by="uid 0")
+    found = said.after(
+        Ordered("cancel", "uid 7", "run r1 is called off", {"run": "r1"}), PauseOverdue(pause, pause.words(NOON))
+    )
+    assert found[0] == (
+        "warning", "run r1 is called off (uid 7)", {"action": "order.cancel", "by": "uid 7", "run": "r1"}
+    )  # fmt: skip
+    assert (found[1][0], found[1][2]) == ("warning", {"action": "pause.overdue", "policy": "nightly"})
+    assert found[1][1].endswith("what is due waits until `lhbackupd resume`")
+
+
+def test_a_run_that_a_person_asked_for_says_so(said: Said) -> None:
+    [(_, text, _)] = said.after(Moved(None, replace(queued("pvc-a"), manual=True)))
+    assert text == "run run-pvc-a of nightly for volume pvc-a: queued, asked for 2026-10-22 02:00:00 UTC"
