@@ -38,8 +38,11 @@ def backing_up(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Or
     if listed is not None and listed.completed and (listed.labels or run.own_snapshot):
         # the list says "snapshotCreated" and means when the backup was asked for (real engine, recordings 125 and 132)
         held = run.snapshot_holds or listed.snapshot_created
-        run = replace(run, progress=100, protected_until=held)
-        return leave(run, now, Outcome.COMPLETED, f"backup {run.backup} is completed and listed"), None
+        words, full = f"backup {run.backup} is completed and listed", run.full and listed.mode == "full"
+        if run.full:
+            words += ", a full one" if full else "; it was to be a full one, and this Longhorn made an incremental one"
+        run = replace(run, progress=100, protected_until=held, full=full)
+        return leave(run, now, Outcome.COMPLETED, words), None
     ended = next((each for each in (listed, entry) if each and not each.running and each.state != "Completed"), None)
     if ended is not None:
         words = f"backup {run.backup} ended as {ended.state}: {ended.error or 'Longhorn gives no reason'}"
@@ -82,5 +85,6 @@ def _asking(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origi
     if first:
         known = tuple(sorted(backup.name for backup in seen.backups or () if backup.snapshot == run.snapshot))
         run = replace(run, known_backups=known)
-    run = replace(run, asked_at=now.wall, reason=f"asks for a backup of snapshot {run.snapshot}")
-    return run, AskBackup(snapshot=run.snapshot, labels=naming.labels(run, origin))
+    what = "a full backup" if run.full else "a backup"
+    run = replace(run, asked_at=now.wall, reason=f"asks for {what} of snapshot {run.snapshot}")
+    return run, AskBackup(snapshot=run.snapshot, labels=naming.labels(run, origin), full=run.full)

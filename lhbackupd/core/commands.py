@@ -77,6 +77,8 @@ class AskBackup:
 
     snapshot: str
     labels: Mapping[str, str]
+    #: read and upload every block again; a Longhorn that cannot makes an incremental one
+    full: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

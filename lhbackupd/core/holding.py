@@ -146,7 +146,8 @@ def detaching(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Decision
     ours = [b for b in seen.backups or () if run.drop_backup and run.backup in {"", b.name} and asked_for(b, run)]
     if done := next((backup for backup in ours if backup.completed), None):
         words = f"backup {done.name} is completed and listed, just before it was to be dropped"
-        return replace(run, outcome=Outcome.COMPLETED, drop_backup=False, reason=words, backup=done.name,
+        full = run.full and done.mode == "full"
+        return replace(run, outcome=Outcome.COMPLETED, drop_backup=False, reason=words, backup=done.name, full=full,
                        protected_until=run.snapshot_holds or done.snapshot_created), None  # fmt: skip
     if unfinished := next((backup for backup in ours if backup.running), None):
         return run, Detach(ticket="", backup=unfinished.name)

@@ -13,6 +13,7 @@ from . import naming
 from .backing import backing_up
 from .cluster import Volume
 from .commands import Attach, CreateSnapshot, Decision, Seen, View
+from .fulls import full_is_due, next_number
 from .holding import detaching, give_back, gives_way, note_workload, renewed
 from .inspection import inspect
 from .model import Now, Origin, Outcome, Phase, Policy, Run
@@ -181,6 +182,9 @@ def _inspecting(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: O
         if found.skip is Outcome.UNCHANGED:
             run = replace(run, protected_until=seen.at or now.wall)
         return leave(run, now, found.skip, found.reason), None
+    if policy.full_every:
+        number = next_number(seen.volume, seen.backups, policy=policy.name, origin=origin)
+        run = replace(run, number=number, full=full_is_due(policy, number))
     if found.reuse is not None:
         run = replace(run, snapshot=found.reuse.name, snapshot_holds=seen.at or now.wall)
         return enter(run, now, Phase.BACKING_UP, f"{found.reason}; snapshot {run.snapshot} holds all of it"), None

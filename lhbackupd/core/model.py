@@ -125,6 +125,8 @@ class Policy:
     allow_v2: bool = False
     #: which completed backups of this policy and origin stay; None keeps all
     keep: Keep | None = None
+    #: every so many-th completed backup of a volume is a full one; 0 for none
+    full_every: int = 0
     patience: Patience = field(default_factory=Patience)
 
 
@@ -197,6 +199,10 @@ class Run:
     snapshot_holds: datetime | None = None
     #: backups of that snapshot that were there before we asked
     known_backups: tuple[str, ...] = ()
+    #: which completed backup of its volume, policy and origin it is to make, where `full_every` counts them
+    number: int = 0
+    #: the backup is to be a full one; once it is completed, whether Longhorn lists it as one
+    full: bool = False
     #: when the backup was asked for; asking twice makes two
     asked_at: datetime | None = None
     backup: str = ""

@@ -15,6 +15,8 @@ PREFIX = "lhbackupd"
 LABEL_POLICY = "lhbackupd.io/policy"
 LABEL_RUN = "lhbackupd.io/run"
 LABEL_ORIGIN = "lhbackupd.io/origin"
+#: which completed backup of volume, policy and origin it is; only where a policy counts them
+LABEL_NUMBER = "lhbackupd.io/number"
 
 _DEADLINE = "%Y%m%dT%H%M%SZ"
 _PARTS_BUT_PREFIX = 4
@@ -62,7 +64,8 @@ def snapshot_name(run: Run) -> str:
 
 def labels(run: Run, origin: Origin) -> dict[str, str]:
     """The labels of the snapshot and the backup that a run makes."""
-    return {LABEL_POLICY: run.policy, LABEL_RUN: run.id, LABEL_ORIGIN: origin.journal}
+    named = {LABEL_POLICY: run.policy, LABEL_RUN: run.id, LABEL_ORIGIN: origin.journal}
+    return named | ({LABEL_NUMBER: str(run.number)} if run.number else {})
 
 
 def made_by(found: Mapping[str, str], *, policy: str, origin: Origin) -> bool:

@@ -85,7 +85,7 @@ class Gateway:
                     await self._longhorn.create_snapshot(run.volume, command.name, command.labels)
                     await self._tidy_snapshots(run.volume, command.delete)
                 case AskBackup():
-                    await self._longhorn.backup(run.volume, command.snapshot, command.labels)
+                    await self._longhorn.backup(run.volume, command.snapshot, command.labels, full=command.full)
                 case Detach():
                     if command.ticket:
                         await self._longhorn.detach(run.volume, command.ticket)
