@@ -20,6 +20,7 @@ _COMMANDS = {
     "cancel": "lhbackupd.cli.cancel:command",
     "pause": "lhbackupd.cli.pause:pause",
     "resume": "lhbackupd.cli.pause:resume",
+    "prune": "lhbackupd.cli.prune:command",
     "adopt": "lhbackupd.cli.adopt:command",
     "leave": "lhbackupd.cli.leave:command",
     "config": "lhbackupd.cli.config:group",

@@ -76,10 +76,10 @@ def die(lines: Iterable[str], code: int) -> NoReturn:
     sys.exit(code)
 
 
-def order(config: Config, route: str, body: object) -> bytes:
-    """The daemon's answer to an order, or the end of the command with one line why there is none."""
+def order(config: Config, route: str, body: object, *, timeout: float = _TIMEOUT) -> bytes:
+    """The daemon's answer to an order, within `timeout` seconds; or the end of the command, with one line why not."""
     try:
-        return ask(config.control.socket, "POST", route, timeout=_TIMEOUT, body=body)
+        return ask(config.control.socket, "POST", route, timeout=timeout, body=body)
     except Unanswered as error:
         die([f"{error}; start it first, or see its log: without {config.control.socket.parent} it takes no orders"],
             UNREACHABLE)  # fmt: skip

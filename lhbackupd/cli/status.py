@@ -66,6 +66,8 @@ def _show(report: Report, console: Console) -> None:
     console.print(f"lhbackupd {daemon.version} ({daemon.instance}), {'ready' if daemon.ready else 'NOT READY'}")
     for reason in daemon.unready:
         console.print(f"  {reason}", markup=False)
+    if daemon.adopted:
+        console.print(f"origin {daemon.origin}, with {', '.join(daemon.adopted)} adopted")
     for pause in report.paused:
         console.print(f"PAUSED{', OVERDUE' if pause.overdue else ''}: {pause.words}", markup=False)
     reach = "reachable" if longhorn.reachable else f"NOT REACHABLE: {longhorn.fault}"

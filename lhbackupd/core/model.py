@@ -147,6 +147,8 @@ class Origin:
     instance: str
     #: random, made with the journal: a label on all we make, and part of every ticket's id
     journal: str
+    #: lost journals whose backups and snapshots an operator has said are ours as well
+    adopted: frozenset[str] = frozenset()
     #: how long a ticket is good for without being renewed
     lease: timedelta = timedelta(minutes=15)
 

@@ -69,8 +69,8 @@ def labels(run: Run, origin: Origin) -> dict[str, str]:
 
 
 def made_by(found: Mapping[str, str], *, policy: str, origin: Origin) -> bool:
-    """Whether labels are those of a policy of ours, made with this journal."""
-    return found.get(LABEL_POLICY) == policy and found.get(LABEL_ORIGIN) == origin.journal
+    """Whether labels are those of a policy of ours, made with this journal or one that was adopted."""
+    return found.get(LABEL_POLICY) == policy and found.get(LABEL_ORIGIN) in {origin.journal, *origin.adopted}
 
 
 def attempt_id(run_id: str, attempt: int) -> str:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from lhbackupd.core.cluster import Backup, Fault
+from lhbackupd.core.cluster import Fault
 from lhbackupd.core.leases import Lease
 from lhbackupd.core.model import Run
 from lhbackupd.core.pausing import Pause
+from lhbackupd.core.retention import Verdict
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.scheduler import Changes
 from lhbackupd.engine.wreck import Wreck
@@ -45,10 +46,11 @@ class Rescheduled:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """Backups that a policy no longer keeps were deleted after `run`, as far as `fault` let it."""
+    """Backups of a policy were deleted, each for the reason that is with it, as far as `fault` let us."""
 
-    run: Run
-    deleted: tuple[Backup, ...]
+    policy: str
+    volume: str
+    deleted: tuple[Verdict, ...]
     fault: Fault | None
 
 

@@ -62,22 +62,19 @@ class Keeper:
         tell: Tell,
     ) -> None:
         self.rules = rules
-        self._origin = origin
         self._clock = clock
         self._inventory = inventory
         self._gateway = gateway
         self._tell = tell
         self.books = Books(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
-        self.housekeeper = Housekeeper(gateway=gateway, origin=origin, clock=clock, tell=tell)
+        self.orders = Orders(origin=origin, journal=journal, clock=clock, offload=offload, tell=tell)
+        self.housekeeper = Housekeeper(gateway=gateway, orders=self.orders, clock=clock, tell=tell)
         self._intake = Intake(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
         self._timekeeper = Timekeeper(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
         #: no run is let in any more
         self.stopping = asyncio.Event()
         self._woken = asyncio.Event()
-        self.orders = Orders(journal=journal, clock=clock, offload=offload, tell=tell)
-        self._runner = Runner(
-            hands=gateway, surroundings=self, clock=clock, origin=origin, write=self._write, stopping=self.stopping
-        )
+        self._runner = Runner(hands=gateway, surroundings=self, clock=clock, write=self._write, stopping=self.stopping)
         self._tasks = asyncio.TaskGroup()
         #: runs that wait, by id, each with what it waits for
         self.waiting: dict[str, Run] = {}
@@ -200,9 +197,8 @@ class Keeper:
             if run.not_before is not None and run.not_before > now.wall and not self.orders.cancelled(run.id):
                 continue
             try:
-                after, _ = decide(
-                    run, self.orders.heeded(await self._glance(run), run), now, self.policy(run.policy), self._origin
-                )
+                seen = self.orders.heeded(await self._glance(run), run)
+                after, _ = decide(run, seen, now, self.policy(run.policy), self.orders.origin)
             except Exception as error:  # noqa: BLE001 -- nor must it keep others from being let in
                 self._tell(Defect(run, error))
                 self.waiting[run.id] = replace(run, not_before=now.wall + timedelta(seconds=TURN))

@@ -1,4 +1,4 @@
-"""What operators have ordered and what holds until it is taken back: pauses, and runs that were called off.
+"""What operators have ordered and what holds until it is taken back: pauses, runs called off, lost journals adopted.
 
 An order is in the journal, as a note, before it is answered, so that no crash takes it back; what it comes to is
 decided in the core, by what is read here. Writing raises JournalError, and then nothing was ordered.
@@ -10,20 +10,22 @@ from datetime import datetime
 
 from lhbackupd.clock import Clock
 from lhbackupd.core.commands import Seen
-from lhbackupd.core.model import Run
+from lhbackupd.core.model import Origin, Run
 from lhbackupd.core.pausing import REMIND, Pause, in_force
 from lhbackupd.engine.events import Ordered, PauseOverdue, Tell
 from lhbackupd.engine.intake import Offload
 from lhbackupd.engine.journal import Journal, JournalError
 
-#: the kinds of notes: pauses by policy, and by run's id who has called it off
-_PAUSE, _CANCEL = "pause", "cancel"
+#: the kinds of notes: pauses by policy; who has called off which run, and adopted which lost journal
+_PAUSE, _CANCEL, ADOPTED = "pause", "cancel", "origin"
 
 
 class Orders:
     """The orders that hold."""
 
-    def __init__(self, *, journal: Journal, clock: Clock, offload: Offload, tell: Tell) -> None:
+    def __init__(self, *, origin: Origin, journal: Journal, clock: Clock, offload: Offload, tell: Tell) -> None:
+        #: who we are, with the lost journals that were adopted
+        self.origin = origin
         self._journal = journal
         self._clock = clock
         self._offload = offload
@@ -36,6 +38,8 @@ class Orders:
 
     async def open(self, unfinished: Collection[str]) -> None:
         """Read what holds; `unfinished` are the ids of runs that have not finished."""
+        adopted = await self._offload(self._journal.notes, ADOPTED, str)
+        self.origin = replace(self.origin, adopted=frozenset(adopted))
         self._pauses = await self._offload(self._journal.notes, _PAUSE, Pause)
         noted = await self._offload(self._journal.notes, _CANCEL, str)
         self._called_off = {run: by for run, by in noted.items() if run in unfinished}
@@ -87,6 +91,21 @@ class Orders:
         self._called_off[run.id] = by
         facts = {"run": run.id, "policy": run.policy, "volume": run.volume}
         self._tell(Ordered("cancel", by, f"run {run.id} of {run.policy} for volume {run.volume} is called off", facts))
+
+    async def adopt(self, journal: str, by: str) -> None:
+        """Take what a lost journal's daemon has made for ours, for good; once more changes nothing."""
+        if journal in self.origin.adopted:
+            return
+        await self._offload(self._journal.note, ADOPTED, {journal: by})
+        self.origin = replace(self.origin, adopted=self.origin.adopted | {journal})
+        text = f"backups and snapshots of origin {journal} are ours from now on, for retention and as bases"
+        self._tell(Ordered("adopt", by, text, {"origin": journal}))
+
+    def told_to_prune(self, policy: str | None, volume: str | None, by: str) -> None:
+        """A person wants deleted now what no rule keeps."""
+        facts = {name: value for name, value in (("policy", policy), ("volume", volume)) if value is not None}
+        what = f"{policy or 'every policy'}, {f'volume {volume}' if volume else 'all volumes'}"
+        self._tell(Ordered("prune", by, f"old backups are pruned now: {what}", facts))
 
     def asked(self, run: Run, by: str, *, new: bool) -> None:
         """A person has asked for a backup, which `run` gives."""

@@ -1,7 +1,8 @@
 """What can be changed while the daemon runs, and only over its unix socket: here to adopt lost tickets, and to leave.
 
 Both look at Longhorn before they act, so that they never speak of what the last poll saw, and say what they could not
-do. Orders about runs are in `orders`, those about policies in `pauses`, what they have in common in `asking`.
+do. Orders about runs are in `orders`, those about policies in `pauses`, about
+backups that are there in `retaining`, what they have in common in `asking`.
 
     GET  /v1/status   the report
     POST /v1/adopt    Adopted, or 503 and Failed where Longhorn does not answer
@@ -31,6 +32,7 @@ from lhbackupd.surface.asking import VERSION, Failed, answer
 from lhbackupd.surface.orders import RunOrders
 from lhbackupd.surface.pauses import PauseOrders
 from lhbackupd.surface.report import Report
+from lhbackupd.surface.retaining import RetentionOrders
 
 #: seconds of the clock for which `leave` waits for volumes to be given back before it answers; they are tried on
 GRACE = 240.0
@@ -95,6 +97,9 @@ class Control:
         #: the orders by noun
         self.runs = RunOrders(keeper=keeper, inventory=inventory)
         self.pauses = PauseOrders(keeper=keeper, clock=clock)
+        self.retention = RetentionOrders(
+            keeper=keeper, inventory=inventory, scheduler=keeper.books.scheduler, clock=clock
+        )
 
     async def adopt(self) -> Adopted | Failed:
         """Give back every ticket of our instance that no live run holds, and let work start."""
@@ -197,6 +202,7 @@ def application(*, control: Control, report: Callable[[], Report]) -> Starlette:
             Route("/v1/leave", leave, methods=["POST"]),
             *control.runs.routes(),
             *control.pauses.routes(),
+            *control.retention.routes(),
         ],
         exception_handlers={Exception: _defect},
     )

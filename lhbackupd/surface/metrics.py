@@ -106,9 +106,9 @@ class Metrics:
                 self._polls.observe(picture.took)
             case Missed():
                 self._missed.labels(event.run.policy).inc(event.count)
-            case Pruned(run=run):
-                self._pruned.labels(run.policy).inc(len(event.deleted))
-                self._prune_faults.labels(run.policy).inc(1 if event.fault else 0)
+            case Pruned():
+                self._pruned.labels(event.policy).inc(len(event.deleted))
+                self._prune_faults.labels(event.policy).inc(1 if event.fault else 0)
             case Defect():
                 self._defects.inc()
             case GaveBack(fault=None):

@@ -167,18 +167,14 @@ class LogListener:
                 self._log.info(text, action=f"schedule.{what}", count=len(keys))
 
     def _pruned(self, event: Pruned) -> None:
-        run, names = event.run, [backup.name for backup in event.deleted]
-        if names:
-            why = (
-                f"that {run.policy} no longer keeps"
-                if run.outcome is Outcome.COMPLETED
-                else f"that failed in run {run.id}"
-            )
-            text = f"deleted {len(names)} backups of volume {run.volume} {why}"
-            self._log.info(text, action="backup.pruned", backups=names, **_facts(run))
+        facts = {"policy": event.policy, "volume": event.volume}
+        for verdict in event.deleted:
+            name = verdict.backup.name
+            text = f"deleted backup {name} of volume {event.volume}, made by {event.policy}: {verdict.why}"
+            self._log.info(text, action="backup.pruned", backup=name, reason=verdict.why, **facts)
         if event.fault is not None:
-            text = f"old backups of volume {run.volume} could not all be deleted: {event.fault.text}"
-            self._log.warning(text, action="backup.prune-failed", **{**_facts(run), "reason": event.fault.text})
+            text = f"old backups of volume {event.volume} could not all be deleted: {event.fault.text}"
+            self._log.warning(text, action="backup.prune-failed", reason=event.fault.text, **facts)
 
     def _gave_back(self, event: GaveBack) -> None:
         lease = event.lease

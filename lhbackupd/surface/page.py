@@ -265,6 +265,9 @@ def _node(name: str, ready: bool, cordoned: bool) -> str:
 
 def _footer(report: Report) -> str:
     daemon = report.daemon
-    about = f"lhbackupd {text(daemon.version)}, up since {moment(daemon.started)}, origin {text(daemon.origin)}, "
+    adopted = f" with {text(', '.join(daemon.adopted))} adopted" if daemon.adopted else ""
+    about = (
+        f"lhbackupd {text(daemon.version)}, up since {moment(daemon.started)}, origin {text(daemon.origin)}{adopted}, "
+    )
     links = '<a href="status.json">status.json</a> <a href="metrics">metrics</a>'
     return tag("footer", f"{about}{report.schedules} schedules. This page loads itself every {REFRESH} s. {links}")

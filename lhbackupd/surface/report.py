@@ -25,6 +25,8 @@ class DaemonState:
     origin: str
     version: str
     started: datetime
+    #: origins of lost journals whose backups are ours by order
+    adopted: tuple[str, ...] = ()
     ready: bool
     #: why it is not ready
     unready: tuple[str, ...] = ()

@@ -96,6 +96,7 @@ def _daemon(sources: Sources, now: datetime) -> DaemonState:
         origin=sources.origin.journal,
         version=sources.version,
         started=sources.started,
+        adopted=tuple(sorted(sources.keeper.orders.origin.adopted)),
         ready=not unready,
         unready=unready,
         journal_trouble=sources.keeper.books.trouble,

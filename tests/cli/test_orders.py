@@ -168,9 +168,32 @@ async def test_a_pause_is_shown_everywhere_and_ends_when_it_is_told_to(door: Doo
     assert (await door.call("resume", "--all")).output == "nothing was paused\n"
 
 
-@pytest.mark.parametrize("command", ["backup", "cancel", "pause", "resume"])
+@pytest.mark.parametrize("command", ["backup", "cancel", "pause", "resume", "prune", "adopt"])
 def test_help_has_examples(command: str) -> None:
     answer = CliRunner().invoke(main, [command, "--help"])
     assert answer.exit_code == 0
-    assert f"  lhbackupd {command} " in answer.output
+    assert f"\n  lhbackupd {command}" in answer.output
     assert "\\b" not in answer.output
+
+
+async def test_pruning_tells_how_many_went(door: Door) -> None:
+    answer = await door.call("prune")
+    assert (answer.exit_code, answer.output) == (0, "0 deleted; 0 pairs of policy and volume looked at\n")
+    assert json.loads((await door.call("prune", "--json")).output)["deleted"] == []
+    assert (
+        await door.call("prune", "--policy", "nightl")
+    ).output == "there is no policy nightl; did you mean nightly?\n"
+    assert (await door.call("prune", "--origin", "5eed0002")).exit_code == 2
+    # there is no Longhorn here
+    for words in (("prune", "--dry-run"), ("adopt", "--origin", "5eed0002")):
+        answer = await door.call(*words)
+        assert answer.exit_code == 3
+        assert "cannot be reached" in answer.output
+
+
+@pytest.mark.parametrize("words", [("prune", "--dry-run"), ("adopt", "--origin", "5eed0002")])
+def test_without_daemon_and_journal_nobody_knows_whose_backups_are_ours(tmp_path: Path, words: tuple[str, ...]) -> None:
+    answer = call(words[0], config(tmp_path), *words[1:])
+    assert answer.exit_code == 1
+    assert "whose backups are ours is not known" in answer.output
+    assert len(answer.output.splitlines()) == 1

@@ -166,7 +166,7 @@ class OneVolume(RuleBasedStateMachine):
             gone = expired(
                 self.longhorn.listed(), volume="vol", policy=run.policy, origin=ORIGIN, keep=policy.keep, zone=UTC
             )
-            for each in [b for b in self.longhorn.backups if b.name in {g.name for g in gone}]:
+            for each in [b for b in self.longhorn.backups if b.name in {g.backup.name for g in gone}]:
                 done = [b for b in self.longhorn.backups if b.state == "Completed"]
                 own = [b for b in done if made_by(b.labels, policy=run.policy, origin=ORIGIN)]
                 assert each in own, "retention touches what others made"

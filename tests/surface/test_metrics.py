@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Metric
 from lhbackupd.core.cluster import Backup, Fault, FaultKind
 from lhbackupd.core.model import Outcome, Phase
 from lhbackupd.core.pausing import Pause
+from lhbackupd.core.retention import Verdict
 from lhbackupd.engine.events import Defect, Event, JournalTrouble, Missed, Moved, Polled, Pruned, Rescheduled
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.scheduler import Changes
@@ -71,7 +72,7 @@ def test_missed_pruned_and_defects_are_counted(registry: CollectorRegistry, metr
     backup = Backup(name="b", volume="pvc-a", snapshot="s", state="Completed")
     for event in (
         Missed(queued("pvc-a"), 3),
-        Pruned(ended("pvc-a", Outcome.COMPLETED), (backup, backup), FAULT),
+        Pruned("nightly", "pvc-a", (Verdict(backup), Verdict(backup)), FAULT),
         Defect(running("pvc-a"), ValueError("x")),
         Rescheduled(Changes()),
         JournalTrouble("full"),
@@ -165,7 +166,7 @@ def everything(house: House, metrics: Metrics) -> None:
         Moved(None, ended("pvc-a", Outcome.COMPLETED)),
         Polled(Picture(), house.inventory.picture),
         Missed(queued("pvc-a"), 1),
-        Pruned(ended("pvc-a", Outcome.COMPLETED), (), None),
+        Pruned("nightly", "pvc-a", (), None),
     )
     for event in happened:
         metrics(event)
