@@ -15,7 +15,7 @@ from lhbackupd.core.leases import Claim
 from lhbackupd.core.model import Now, Origin, Outcome, Policy, Run
 from lhbackupd.core.moves import leave
 from lhbackupd.core.retention import Verdict, newest_completed
-from lhbackupd.engine import keeper
+from lhbackupd.engine import books
 from lhbackupd.engine.journal import Journal
 from lhbackupd.longhorn import gateway
 from lhbackupd.longhorn.client import Longhorn
@@ -156,7 +156,7 @@ BUGS: Mapping[str, Bug] = {
         where=leases, name="_claim", function=_claims_twins, shows="others_touched", mix={"twin-ticket": 20}
     ),
     "forgets-the-next-attempt": Bug(
-        where=keeper, name="successor", function=_no_successor, shows="lost_runs", mix=_GIVES_WAY,
+        where=books, name="successor", function=_no_successor, shows="lost_runs", mix=_GIVES_WAY,
         seconds=600.0
     ),
     "enqueues-nothing": Bug(where=Journal, name="enqueue", function=_enqueues_nothing, shows="lost_runs"),
