@@ -307,3 +307,18 @@ def test_a_pause_is_told_and_is_a_fault_once_it_should_be_over(
     report = replace(facts.daemon.report, paused=(rows.paused(pause, facts.now),))
     paused = replace(facts, daemon=replace(facts.daemon, report=report))
     says(paused, "daemon", level, "is paused since", "what is due waits", f"lhbackupd resume {option}")
+
+
+def test_backups_of_other_origins_are_named_until_they_are_adopted(facts: Facts) -> None:
+    lost = replace(backup("b1"), labels={LABEL_ORIGIN: "10570000"})
+    found = shown(facts, backups=(lost,))
+    said = [finding.text for finding in diagnose(found) if finding.check == "backups"]
+    assert said == [
+        "0 of ours are listed",
+        "1 of other origins (10570000) are left alone; of a lost journal: lhbackupd adopt --origin",
+    ]
+    assert found.daemon.report is not None
+    daemon = replace(found.daemon.report.daemon, adopted=("10570000",))
+    adopted = replace(found, daemon=DaemonFacts(report=replace(found.daemon.report, daemon=daemon)))
+    said = [finding.text for finding in diagnose(adopted) if finding.check == "backups"]
+    assert said == ["1 of ours are listed, with those of the adopted origins 10570000"]
