@@ -1,6 +1,6 @@
 """What the files under deploy/prometheus and deploy/grafana say, read for tests; and the PrometheusRules made from them.
 
-    python -m tests.deploy.alarms    writes the PrometheusRules of deploy/kubernetes anew
+python -m tests.deploy.alarms    writes the PrometheusRules of deploy/kubernetes anew
 """
 
 import re
