@@ -1,4 +1,4 @@
-"""What the files under deploy/prometheus and deploy/grafana say, read for tests; and the PrometheusRules made from them.
+"""What deploy/prometheus and deploy/grafana say, read for tests; and the PrometheusRules that are made from them.
 
 python -m tests.deploy.alarms    writes the PrometheusRules of deploy/kubernetes anew
 """

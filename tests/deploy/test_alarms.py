@@ -1,4 +1,4 @@
-"""Alarms and dashboard ask for what is exported, each alarm has its runbook and its cases, and Prometheus likes them."""
+"""Alarms and dashboard ask for what is exported; each alarm has its runbook and its cases; Prometheus likes them."""
 
 import json
 import re
