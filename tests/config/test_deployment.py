@@ -66,7 +66,7 @@ def test_configuration_and_secrets_lie_where_the_unit_looks_and_root_alone_reads
     secrets = {path for _, path in re.findall(r"^#LoadCredential=([\w-]+):(\S+)", service, re.MULTILINE)}
     config = unit()["Service"]["ExecStart"].split("--config ")[1]
     assert rules == {
-        str(Path(config).parent): ["0750", "root", "lhbackupd"],
+        str(Path(config).parent): ["0755", "root", "root"],
         config: ["0640", "root", "lhbackupd"],
         **{secret: ["0600", "root", "root"] for secret in secrets},
     }
