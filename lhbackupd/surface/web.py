@@ -5,7 +5,7 @@ one word, or the reasons why not.
 """
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 
 import msgspec
@@ -40,10 +40,11 @@ def application(
     metrics: CollectorRegistry,
     alive: Callable[[], str],
     ready: Callable[[], tuple[str, ...]],
+    more: Sequence[Route] = (),
 ) -> Starlette:
     """The ASGI application. `alive` gives why the daemon is not alive, or ""; `ready` why it is not ready.
 
-    `report` and the collectors of `metrics` are called from threads.
+    `report` and the collectors of `metrics` are called from threads. `more` is served besides.
     """
     style = resources.files("lhbackupd.surface").joinpath("page.css").read_bytes()
 
@@ -79,6 +80,7 @@ def application(
             Route("/metrics", show_metrics),
             Route("/livez", show_alive),
             Route("/readyz", show_ready),
+            *more,
         ],
         middleware=[Middleware(_ReadOnly)],
         exception_handlers={Exception: _defect},
