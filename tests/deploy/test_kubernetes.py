@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from lhbackupd.config import check
+from lhbackupd.config import check, load
 from lhbackupd.core.model import Patience
 from lhbackupd.daemon import GRACE
 from lhbackupd.surface.web import application
@@ -200,8 +200,14 @@ def test_probes_ask_for_what_is_served_on_the_port_of_the_image() -> None:
     assert f"EXPOSE {port['containerPort']}" in (ROOT / "Dockerfile").read_text()
 
 
-def test_the_state_is_not_on_a_volume_of_longhorns() -> None:
-    assert "longhorn" not in only("pvc.yaml")["spec"]["storageClassName"]
+def test_the_state_is_not_on_a_volume_that_is_backed_up(tmp_path: Path) -> None:
+    claim = only("pvc.yaml")
+    assert "longhorn" not in claim["spec"]["storageClassName"]
+    comment = re.findall(r"^# {5}(.*)$", (BASE / "pvc.yaml").read_text(), re.MULTILINE)
+    config = tmp_path / "config.toml"
+    config.write_text("\n".join([(BASE / "config.toml").read_text(), *comment]))
+    (left_out,) = load(config, {}).excludes
+    assert left_out.match.pvc == (claim["metadata"]["name"],)
 
 
 def test_the_entrance_to_longhorn_is_applied_by_hand_alone() -> None:
