@@ -40,10 +40,18 @@ class Goals(Collector):
             "Time between the last due time and the next.",
             labels=["policy"],
         )
+        rpo = GaugeMetricFamily(
+            "lhbackupd_policy_rpo_seconds",
+            "For how long data may be in no backup; no series for a policy that promises nothing.",
+            labels=["policy"],
+        )
         for name, policy in sorted(rules.policies.items()):
+            if policy.rpo is not None:
+                rpo.add_metric([name], policy.rpo.total_seconds())
             for phase, seconds in _patience(policy.patience):
                 patience.add_metric([name, phase.value], seconds)
             interval.add_metric([name], _interval(policy, now).total_seconds())
+        yield rpo
         yield patience
         yield interval
         limit = GaugeMetricFamily("lhbackupd_limit_runs", "How many runs may hold a volume at once.", labels=["scope"])

@@ -132,6 +132,17 @@ def test_prometheus_accepts_the_rules_and_their_cases_hold(path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_prometheus_understands_what_the_dashboard_asks(tmp_path: Path) -> None:
+    asked = [target["expr"] for panel in panels() for target in panel["targets"]]
+    rules = [{"record": f"panel:{number}", "expr": expression} for number, expression in enumerate(asked)]
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    done = subprocess.run(
+        ["promtool", "check", "rules", tmp_path / "rules.yaml"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_a_good_backup_of_longhorn_raises_no_alarm() -> None:
     """In many collections of rules it does: 3 is Completed."""
     states = [rule["expr"] for rule in alarms(LONGHORNS) if "longhorn_backup_state" in rule["expr"]]

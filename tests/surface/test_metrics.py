@@ -20,7 +20,7 @@ from lhbackupd.surface.goals import Goals
 from lhbackupd.surface.metrics import Metrics
 from lhbackupd.surface.report import CoveredVolume
 from lhbackupd.surface.standing import Standing
-from tests.surface.house import NOON, TODAY, House, ended, queued, running, volume
+from tests.surface.house import NIGHTLY, NOON, TODAY, House, ended, queued, running, volume
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
 FAULT = Fault(FaultKind.UNREACHABLE, "no route")
@@ -168,7 +168,7 @@ def test_workings_show_trouble(registry: CollectorRegistry, house: House) -> Non
 
 
 def everything(house: House, metrics: Metrics) -> None:
-    house.has(volume("pvc-a"))
+    house.has(volume("pvc-a"), policy=replace(NIGHTLY, rpo=timedelta(hours=26)))
     house.knows(
         ended("pvc-a", Outcome.COMPLETED, protected_until=TODAY),
         ended("pvc-a", Outcome.BELOW_THRESHOLD, new_bytes=4096),
@@ -197,6 +197,9 @@ def test_the_oldest_of_each_kind_can_be_compared_with_what_was_promised(
         assert value("lhbackupd_phase_oldest_age_seconds", {**nightly, "phase": phase}) is None
     assert value("lhbackupd_policy_patience_seconds", {**nightly, "phase": "backing-up"}) == 900
     assert value("lhbackupd_policy_interval_seconds", nightly) == 24 * 3600
+    assert value("lhbackupd_policy_rpo_seconds", nightly) is None
+    house.has(volume("pvc-b"), policy=replace(NIGHTLY, rpo=timedelta(hours=26)))
+    assert value("lhbackupd_policy_rpo_seconds", nightly) == 26 * 3600
     assert [value("lhbackupd_limit_runs", {"scope": scope}) for scope in ("cluster", "node", "target")] == [4, 1, 4]
     for name, phase, seconds in (("a", Phase.DETACHING, 400), ("b", Phase.DETACHING, 30), ("c", Phase.ATTACHING, 7)):
         entered = {phase.value: NOON - timedelta(seconds=seconds)}
