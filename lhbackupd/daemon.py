@@ -30,6 +30,7 @@ from lhbackupd.surface.doorway import NoDirectory, doorway
 from lhbackupd.surface.explain import check_known, explain
 from lhbackupd.surface.explanation import Explanation
 from lhbackupd.surface.gauges import Gauges
+from lhbackupd.surface.goals import Goals
 from lhbackupd.surface.health import Pulse, stands_still, unready
 from lhbackupd.surface.logs import logger
 from lhbackupd.surface.metrics import Metrics
@@ -150,6 +151,7 @@ class Daemon:
             return
         for collector in (
             Gauges(report=self._report),
+            Goals(rules=lambda: self._engine.keeper.rules, now=self._clock.now, faults=lambda: self._faults),
             ProcessCollector(registry=None),
             PlatformCollector(registry=None),
         ):

@@ -50,6 +50,8 @@ class TargetState:
     name: str
     available: bool
     message: str
+    #: volumes under a policy that are backed up to it
+    volumes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,7 +78,7 @@ def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
     return Report(
         at=now,
         daemon=_daemon(sources, now),
-        longhorn=_longhorn(sources.url, picture),
+        longhorn=_longhorn(sources, picture),
         totals=_totals(volumes, bare, elsewhere),
         running=tuple(rows.running(run, picture.volumes.get(run.volume)) for run in _by_start(sources.keeper)),
         waiting=tuple(rows.waiting(run, picture.volumes.get(run.volume), now) for run in _by_deadline(sources.keeper)),
@@ -108,10 +108,12 @@ def _daemon(sources: Sources, now: datetime) -> DaemonState:
     )
 
 
-def _longhorn(url: str, picture: Picture) -> LonghornState:
+def _longhorn(sources: Sources, picture: Picture) -> LonghornState:
+    scheduled = {volume for _, volume in tuple(sources.scheduler.schedules)}
+    bound = Counter(picture.volumes[name].backup_target for name in scheduled & picture.volumes.keys())
     fault = picture.fault.text if picture.fault else "" if picture.at else "it has not been polled yet"
     return LonghornState(
-        url=_without_credentials(url),
+        url=_without_credentials(sources.url),
         reachable=not fault,
         fault=fault,
         last_poll=picture.at,
@@ -123,7 +125,9 @@ def _longhorn(url: str, picture: Picture) -> LonghornState:
             for _, node in sorted(picture.nodes.items())
         ),
         targets=tuple(
-            TargetState(name=target.name, available=target.available, message=target.message)
+            TargetState(
+                name=target.name, available=target.available, message=target.message, volumes=bound[target.name]
+            )
             for _, target in sorted(picture.targets.items())
         ),
     )

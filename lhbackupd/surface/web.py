@@ -4,6 +4,7 @@ Reports, metrics and pages are made in a thread, so that a thousand volumes do n
 one word, or the reasons why not.
 """
 
+import gzip
 from collections.abc import Callable, Sequence
 from importlib import resources
 
@@ -21,6 +22,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lhbackupd.surface.page import page
 from lhbackupd.surface.report import Report
 
+#: gzip's level: the highest saves little more, and takes five times as long
+_QUICKLY = 1
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -47,7 +50,10 @@ def application(
 
     def show_metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(metrics), headers={"Content-Type": content_type})
+        text, headers = encode(metrics), {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
+        if "gzip" in request.headers.get("accept-encoding", ""):  # as Prometheus always asks: a fifth of the bytes
+            text, headers = gzip.compress(text, _QUICKLY), headers | {"Content-Encoding": "gzip"}
+        return Response(text, headers=headers)
 
     async def show_alive(_: Request) -> Response:
         fault = alive()
