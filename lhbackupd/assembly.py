@@ -109,7 +109,7 @@ async def assemble(config: Config, *, clock: Clock, longhorn: Longhorn, offload:
 
     def polled(before: Picture, after: Picture) -> None:
         tell(Polled(before, after))
-        keeper.wake()
+        keeper.polled(before, after)
 
     api = Api(longhorn=longhorn)
     inventory = Inventory(longhorn=api, clock=clock, period=config.longhorn.poll.total_seconds(), told=polled)

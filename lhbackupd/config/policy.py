@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from lhbackupd.config import values
-from lhbackupd.config.section import Amount, Flag, Globs, Label, Section, Size, Span, Within
+from lhbackupd.config.section import Amount, Flag, Globs, Label, Objective, Section, Size, Span, Within
 from lhbackupd.core import model
 from lhbackupd.core.timetable import parse_cron, parse_zone
 
@@ -102,6 +102,12 @@ class Policy(Section):
         " that is not written yet.",
     )
     allow_v2: Flag = Field(default=_DEFAULT.allow_v2, description="Also attach volumes on the v2 data engine.")
+    rpo: Objective | None = Field(
+        default=None,
+        examples=["26h"],
+        description="Duration. For how long data may be in no backup, counted from the first sign of it (attached,"
+        " grown): longer, and the volume is reported. No shorter than what lies between two due times.",
+    )
     keep: KeepSection = Field(
         default_factory=KeepSection,
         description="Which completed backups of this policy stay; without it all. The newest is never deleted.",
@@ -123,6 +129,7 @@ class Policy(Section):
             min_new_bytes=self.min_new_bytes,
             skip_unchanged_attached=self.skip_unchanged_attached,
             allow_v2=self.allow_v2,
+            rpo=self.rpo,
             keep=self.keep.value(),
             patience=self.patience.value(),
         )

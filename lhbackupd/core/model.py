@@ -121,6 +121,8 @@ class Policy:
     skip_unchanged_attached: bool = False
     #: whether volumes on the v2 data engine may be attached
     allow_v2: bool = False
+    #: for how long data may be outside of all completed backups of this policy; None promises nothing
+    rpo: timedelta | None = None
     #: which completed backups of this policy and origin stay; None keeps all
     keep: Keep | None = None
     patience: Patience = field(default_factory=Patience)

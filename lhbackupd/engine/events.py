@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from lhbackupd.core.cluster import Backup, Fault
+from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.leases import Lease
 from lhbackupd.core.model import Run
+from lhbackupd.core.rpo import Rpo, Verdict
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.scheduler import Changes
 from lhbackupd.engine.wreck import Wreck
@@ -89,6 +92,16 @@ class JournalReplaced:
 
 
 @dataclass(frozen=True, slots=True)
+class RpoMoved:
+    """A volume will miss its policy's RPO, misses it, or no longer does, by its exposure."""
+
+    exposure: Exposure
+    rpo: timedelta
+    before: Rpo
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
 class Defect:
     """A run met a defect of lhbackupd; it is driven on from what the journal says."""
 
@@ -107,6 +120,7 @@ Event = (
     | ClockStepped
     | JournalTrouble
     | JournalReplaced
+    | RpoMoved
     | Defect
 )
 Tell = Callable[[Event], None]

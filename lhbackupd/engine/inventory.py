@@ -25,6 +25,8 @@ class Picture:
 
     #: when the volumes were last listed; None until then
     at: datetime | None = None
+    #: when that list was asked for: what happened later may not be in it
+    asked: datetime | None = None
     #: why the last poll, or a part of it, failed
     fault: Fault | None = None
     setting: Setting = Setting.UNREAD
@@ -81,12 +83,13 @@ class Inventory:
         return replace(picture, setting=await self._longhorn.setting())
 
     async def _volumes(self, picture: Picture) -> Picture:
+        asked = self._clock.now()
         listed, broken = await self._longhorn.volumes()
         volumes = {volume.name: volume for volume in listed}
         faulty = {entry.name: entry.reason for entry in broken}
         for name in await self._still_there(picture.volumes.keys() - volumes.keys()):
             volumes[name] = picture.volumes[name]
-        return replace(picture, volumes=volumes, broken=faulty, at=self._clock.now())
+        return replace(picture, volumes=volumes, broken=faulty, asked=asked, at=self._clock.now())
 
     async def _still_there(self, missing: Iterable[str]) -> list[str]:
         """Those of the volumes missing in a list that exist, or may exist, all the same."""

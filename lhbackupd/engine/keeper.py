@@ -17,14 +17,15 @@ from lhbackupd.core.commands import Seen
 from lhbackupd.core.machine import decide
 from lhbackupd.core.model import Limits, Now, Origin, Phase, Policy, Retry, Run
 from lhbackupd.engine.books import FAILURES, Books
-from lhbackupd.engine.events import Defect, Moved, Tell
+from lhbackupd.engine.events import Defect, Moved, Tell, to_all
 from lhbackupd.engine.housekeeper import Caretaker, Housekeeper
 from lhbackupd.engine.intake import Intake, Offload
-from lhbackupd.engine.inventory import Inventory
+from lhbackupd.engine.inventory import Inventory, Picture
 from lhbackupd.engine.journal import Journal
 from lhbackupd.engine.runner import Runner
 from lhbackupd.engine.scheduler import Scheduler
 from lhbackupd.engine.timekeeper import Timekeeper
+from lhbackupd.engine.watch import Watch
 
 #: longest time between two turns of the loop, in seconds: readiness and watchdog live on it
 TURN = 10.0
@@ -65,8 +66,18 @@ class Keeper:
         self._clock = clock
         self._inventory = inventory
         self._gateway = gateway
-        self._tell = tell
         self.books = Books(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
+        self.watch = Watch(
+            books=self.books,
+            journal=journal,
+            scheduler=scheduler,
+            clock=clock,
+            offload=offload,
+            tell=tell,
+            policy=self.policy,
+        )
+        tell = to_all((tell, self.watch.heard))
+        self._tell = tell
         self.housekeeper = Housekeeper(gateway=gateway, origin=origin, clock=clock, tell=tell)
         self._intake = Intake(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
         self._timekeeper = Timekeeper(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
@@ -101,6 +112,11 @@ class Keeper:
         """A backup target as last polled."""
         return self._inventory.picture.targets.get(name)
 
+    def polled(self, before: Picture, after: Picture) -> None:
+        """Longhorn has been polled."""
+        self.watch.polled(before, after)
+        self.wake()
+
     def wake(self) -> None:
         """Something happened: turn the loop."""
         self._woken.set()
@@ -109,6 +125,7 @@ class Keeper:
         """Let no more runs in, and give every volume back."""
         self._stopping.set()
         self._woken.set()
+        self.watch.wake()
 
     def leave(self) -> None:
         """The same for good, though the daemon goes on to answer: only another start lets runs in again."""
@@ -123,7 +140,10 @@ class Keeper:
     async def run(self) -> None:
         """Turn until `stop` was called and no ticket of ours holds a volume any more. Raises JournalError at start."""
         self.waiting = {run.id: run for run in await self.books.open()}
+        for run in self.waiting.values():
+            self.watch.heard(Moved(None, run))
         async with self._tasks:
+            self._tasks.create_task(self.watch.run(self._stopping), name="watch")
             for run in [run for run in self.waiting.values() if run.phase is not Phase.QUEUED]:
                 self._start(run, None)
             self.begun.set()
@@ -133,6 +153,7 @@ class Keeper:
                 await self._turn()
                 await self._clock.wait(self._woken, await self._until_next())
         self.ended.set()
+        await self.watch.close()
 
     async def _turn(self) -> None:
         try:

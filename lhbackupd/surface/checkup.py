@@ -161,8 +161,8 @@ def _volumes(facts: Facts, survey: Survey) -> Iterator[Finding]:
     for word in sorted(facts.journal.protections, key=lambda word: (word.policy, word.volume)):
         cover = coverage.get(word.volume)
         under = cover is not None and any(policy.name == word.policy for policy in cover.policies)
-        if under and standing(word, late=False) is Standing.FAILING:
-            text = f"{word.volume} ({word.policy}) {why(word, late=False)}"
+        if under and standing(word, beyond=False) is Standing.FAILING:
+            text = f"{word.volume} ({word.policy}) {why(word, beyond='')}"
             yield fault("volumes", text, f"see what Longhorn says of it; then lhbackupd history {word.volume}")
 
 

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from lhbackupd.core.model import Phase
+from lhbackupd.core.rpo import Rpo
 from lhbackupd.surface.report import CoveredVolume, Report
 from lhbackupd.surface.standing import Wait
 
@@ -43,6 +44,13 @@ def _volumes(report: Report) -> Iterator[Metric]:
     yield _times("last_success", "When a backup was last completed.", rows, lambda row: row.last_success)
     yield _times("last_check", "When the volume was last inspected.", rows, lambda row: row.last_check)
     yield _times("protected_until", "Up to when its data is in a backup.", rows, lambda row: row.protected_until)
+    since = "Since when there may be data that no completed backup holds; no series while nothing says so."
+    yield _times("unprotected_since", since, rows, lambda row: row.unprotected_since)
+    rpo = GaugeMetricFamily(
+        "lhbackupd_volume_rpo",
+        "1 for how it stands to its policy's RPO; no series without one.",
+        labels=(*VOLUME_LABELS, "state"),
+    )
     unprotected = GaugeMetricFamily(
         "lhbackupd_volume_unprotected_bytes",
         "Bytes that the last inspection found and no backup holds.",
@@ -56,8 +64,11 @@ def _volumes(report: Report) -> Iterator[Metric]:
     for row in rows:
         if row.last_check is not None or row.unprotected_bytes:
             unprotected.add_metric(_labels(row), row.unprotected_bytes)
+        if row.rpo is not Rpo.NONE:
+            rpo.add_metric((*_labels(row), row.rpo.value), 1)
         if row.last_outcome is not None:
             outcome.add_metric((*_labels(row), row.last_outcome.value), 1)
+    yield rpo
     yield unprotected
     yield outcome
     standing = GaugeMetricFamily("lhbackupd_volumes", "Volumes by how they stand.", labels=["standing"])

@@ -25,6 +25,7 @@ from lhbackupd.engine.events import (
     Pruned,
     PruningRests,
     Rescheduled,
+    RpoMoved,
 )
 from lhbackupd.longhorn.request import Exchange
 from lhbackupd.surface.words import waited
@@ -111,7 +112,15 @@ class Metrics:
                 self._defects.inc()
             case GaveBack(fault=None):
                 self._given_back.labels(event.lease.claim.value).inc()
-            case Rescheduled() | JournalTrouble() | JournalReplaced() | GaveBack() | ClockStepped() | PruningRests():
+            case (
+                Rescheduled()
+                | JournalTrouble()
+                | JournalReplaced()
+                | GaveBack()
+                | ClockStepped()
+                | PruningRests()
+                | RpoMoved()
+            ):
                 pass  # gauges show how it stands now
             case _:
                 assert_never(event)

@@ -18,7 +18,7 @@ from lhbackupd.core.timetable import parse_cron, parse_zone, previous_due
 from lhbackupd.engine.events import Event, Moved
 from lhbackupd.engine.inventory import Inventory, Picture
 from lhbackupd.engine.keeper import Keeper
-from lhbackupd.engine.scheduler import Scheduler
+from lhbackupd.engine.scheduler import Key, Scheduler
 from lhbackupd.engine.trigger import CronTrigger
 from lhbackupd.surface import rows, words
 from lhbackupd.surface.report import (
@@ -133,15 +133,23 @@ def _covered(sources: Sources, picture: Picture, now: datetime) -> tuple[Covered
     # many volumes share a schedule, and to find a due time takes a while
     before = {trigger: _due_before_last(trigger, now) for trigger in set(schedules.values())}
     following = {trigger: trigger.get_next_fire_time(None, now + _INSTANT) for trigger in before}
-    found = (
-        rows.covered(
+    keeper, exposures = sources.keeper, dict(sources.keeper.watch.exposures)
+    going = {(run.policy, run.volume): run for run in (*_by_due(keeper), *_by_start(keeper))}
+
+    def row(key: Key, trigger: CronTrigger) -> CoveredVolume:
+        policy = keeper.policy(key[0])
+        return rows.covered(
             protections.get(key) or Protection(policy=key[0], volume=key[1]),
             picture.volumes.get(key[1]),
+            now=now,
             due_before_last=before[trigger],
             next_due=following[trigger],
+            known=exposures.get(key),
+            verdict=keeper.watch.verdict(key, now=now, next_due=following[trigger], run=going.get(key)),
+            rpo=policy.rpo if policy else None,
         )
-        for key, trigger in schedules.items()
-    )
+
+    found = (row(key, trigger) for key, trigger in schedules.items())
     return tuple(sorted(found, key=lambda row: (WORST_FIRST.index(row.standing), row.volume, row.policy)))
 
 
