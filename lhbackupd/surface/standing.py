@@ -1,7 +1,7 @@
 """How a volume stands under a policy, and what class of thing a waiting run waits for.
 
-A volume is protected only if its last run said so, its policy's RPO is kept, and no two due times have passed since then,
-unless nothing has touched the volume. Everything else is not protected, and is named by what a person has to do.
+A volume is protected only if its last run said so, its policy's RPO is kept, and no two due times have passed since
+then, unless nothing has touched the volume. Everything else is not protected, and is named by what a person has to do.
 """
 
 from datetime import datetime

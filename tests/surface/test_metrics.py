@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Metric
 
 from lhbackupd.core.cluster import Backup, Fault, FaultKind
+from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Outcome, Phase
 from lhbackupd.engine.events import Defect, Event, JournalTrouble, Missed, Moved, Polled, Pruned, Rescheduled
 from lhbackupd.engine.inventory import Picture
@@ -15,7 +16,7 @@ from lhbackupd.engine.scheduler import Changes
 from lhbackupd.longhorn.request import Exchange
 from lhbackupd.surface.gauges import Gauges
 from lhbackupd.surface.metrics import Metrics
-from tests.surface.house import NOON, TODAY, House, ended, queued, running, volume
+from tests.surface.house import NIGHTLY, NOON, TODAY, House, ended, queued, running, volume
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
 FAULT = Fault(FaultKind.UNREACHABLE, "no route")
@@ -157,8 +158,9 @@ def test_workings_show_trouble(registry: CollectorRegistry, house: House) -> Non
 
 
 def everything(house: House, metrics: Metrics) -> None:
-    house.has(volume("pvc-a"))
+    house.has(volume("pvc-a"), policy=replace(NIGHTLY, rpo=timedelta(hours=26)))
     house.knows(ended("pvc-a", Outcome.COMPLETED, protected_until=TODAY))
+    house.exposed(Exposure(policy="nightly", volume="pvc-a", born=TODAY, clear=TODAY, since=NOON))
     happened: tuple[Event, ...] = (
         Moved(None, ended("pvc-a", Outcome.COMPLETED)),
         Polled(Picture(), house.inventory.picture),
