@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from lhbackupd.cli.options import USAGE, config_option, die, read_config
-from lhbackupd.config import check, example, show
+from lhbackupd.config import advice, check, example, show
 
 
 @click.group("config")
@@ -16,9 +16,14 @@ def group() -> None:
 @group.command("check")
 @config_option
 def check_command(config_path: Path) -> None:
-    """Say what is wrong with a configuration, one line per fault; exit code 2 if anything is."""
+    """Say what is wrong with a configuration, one line per fault; exit code 2 if anything is.
+
+    What can be used, and will hardly do what was meant, is a warning, with exit code 0.
+    """
     if faults := check(config_path):
         die(faults, USAGE)
+    for warning in advice(read_config(config_path)):
+        click.echo(f"warning: {warning}")
     click.echo(f"{config_path}: no faults")
 
 

@@ -4,6 +4,7 @@
 Read on: `schema` (every key), `values` (what single values may be), `layer` (file and environment), `loading`.
 """
 
+from lhbackupd.config.advice import advice
 from lhbackupd.config.fault import ConfigFault, Fault
 from lhbackupd.config.loading import Config, check, load
 from lhbackupd.config.printing import example, show
@@ -18,6 +19,7 @@ __all__ = [
     "Log",
     "Longhorn",
     "State",
+    "advice",
     "check",
     "example",
     "load",

@@ -10,7 +10,7 @@ from apscheduler.triggers.cron import CronTrigger as Oracle
 from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 
-from lhbackupd.core.timetable import Cron, count_due, next_due, parse_cron, parse_zone, previous_due
+from lhbackupd.core.timetable import Cron, count_due, longest_gap, next_due, parse_cron, parse_zone, previous_due
 
 BERLIN, SYDNEY, LORD_HOWE = ZoneInfo("Europe/Berlin"), ZoneInfo("Australia/Sydney"), ZoneInfo("Australia/Lord_Howe")
 ZONES = (BERLIN, SYDNEY, LORD_HOWE, ZoneInfo("UTC"), ZoneInfo("America/Sao_Paulo"), ZoneInfo("Asia/Beirut"))
@@ -301,3 +301,10 @@ def test_a_day_that_a_zone_left_out_is_made_up_at_once() -> None:
 def test_a_naive_moment_is_refused() -> None:
     with pytest.raises(ValueError, match="naive"):
         next_due(parse_cron("* * * * *"), BERLIN, datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None))
+
+
+def test_the_longest_time_between_two_due_moments() -> None:
+    workdays, berlin = parse_cron("0 2 * * 1-5"), parse_zone("Europe/Berlin")
+    monday = datetime(2026, 3, 2, tzinfo=UTC)
+    assert longest_gap(workdays, berlin, monday, 4) == timedelta(days=1)
+    assert longest_gap(workdays, berlin, monday, 5) == timedelta(days=3)

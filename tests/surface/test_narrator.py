@@ -8,8 +8,10 @@ import structlog
 from structlog.testing import CapturingLogger
 
 from lhbackupd.core.cluster import Backup, Fault, FaultKind, Setting, Target
+from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Outcome, Phase
-from lhbackupd.engine.events import Defect, Event, JournalTrouble, Missed, Moved, Polled, Pruned, Rescheduled
+from lhbackupd.core.rpo import Rpo, Verdict
+from lhbackupd.engine.events import Defect, Event, JournalTrouble, Missed, Moved, Polled, Pruned, Rescheduled, RpoMoved
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.scheduler import Changes
 from lhbackupd.surface.narrator import LogListener
@@ -200,3 +202,23 @@ def test_a_wait_that_outlasts_a_deleted_volume_is_said(said: Said) -> None:
     assert done.finished_at is not None
     done = replace(done, waiting_since=done.finished_at - timedelta(seconds=4))
     assert said.after(Moved(running("pvc-a"), done))[0][1] == "pod shop/db-0 waited 4 s for run run-pvc-a"
+
+
+def test_an_rpo_that_will_be_missed_is_missed_and_is_kept_again_is_one_line_each(said: Said) -> None:
+    known = Exposure(policy="nightly", volume="pvc-a", born=TODAY, clear=TODAY, since=NOON, sign="it grew")
+    hour = timedelta(hours=1)
+    moves = ((Rpo.COMPLIANT, Rpo.AT_RISK), (Rpo.AT_RISK, Rpo.VIOLATED), (Rpo.VIOLATED, Rpo.COMPLIANT))
+    events = [RpoMoved(known, hour, was, Verdict(state=state, misses_at=NOON + hour)) for was, state in moves]
+    events[-1] = replace(events[-1], exposure=replace(known, since=None))
+    lines = said.after(*events)
+    assert [(level, fields["action"]) for level, _, fields in lines] == [
+        ("warning", "rpo.at-risk"),
+        ("error", "rpo.violated"),
+        ("info", "rpo.compliant"),
+    ]
+    assert lines[0][1] == (
+        "volume pvc-a under nightly: it will miss its RPO of 1 h at 2026-10-22 13:00:00 UTC; "
+        "exposed since 2026-10-22 12:00:00 UTC: it grew"
+    )
+    assert lines[0][2]["unprotected_since"] == "2026-10-22T12:00:00+00:00"
+    assert lines[2][1] == "volume pvc-a under nightly: its RPO of 1 h is kept"
