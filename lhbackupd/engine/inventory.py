@@ -47,7 +47,8 @@ class Inventory:
     def __init__(self, *, longhorn: Api, clock: Clock, period: float, told: Callable[[Picture, Picture], None]) -> None:
         self._longhorn = longhorn
         self._clock = clock
-        self._period = period
+        #: seconds between two polls
+        self.period = period
         self._told = told
         self._oldest_groups: list[str] = []
         self._polling = asyncio.Lock()
@@ -59,7 +60,7 @@ class Inventory:
         """Poll every `period` seconds until `stop`."""
         while not stop.is_set():
             await self.poll()
-            await self._clock.wait(stop, self._period)
+            await self._clock.wait(stop, self.period)
 
     async def poll(self) -> None:
         """Look once, after a look that is under way; never raises for what Longhorn does."""

@@ -75,6 +75,7 @@ class Keeper:
             offload=offload,
             tell=tell,
             policy=self.policy,
+            period=inventory.period,
         )
         tell = to_all((tell, self.watch.heard))
         self._tell = tell

@@ -4,7 +4,8 @@ What decides is `core/signs`, `core/exposure` and `core/rpo`; what follows is ke
 policies' objectives. One task works off what has come in, in order and a slice at a time, so that 10,000 volumes do not
 hold up the event loop; nobody waits for it, least of all a volume that is to be given back.
 
-A volume that was not looked at for longer than `GAP` is in doubt from its last look on, also across a restart.
+A volume that was not looked at for three times as long as a poll should take to come round is in doubt from its last
+look on, also across a restart.
 """
 
 import asyncio
@@ -31,8 +32,8 @@ from lhbackupd.engine.scheduler import Key, Scheduler
 
 T = TypeVar("T")
 
-#: seconds between two looks that leave no doubt: three polls of the usual period
-GAP = 45.0
+#: poll periods, and at least so many seconds, between two looks that leave no doubt
+PERIODS, LEAST = 3, 45.0
 #: volumes that are folded before others have the event loop again
 SLICE = 250
 #: seconds after which a journal that could not be read is tried again
@@ -47,7 +48,10 @@ class _Polled:
 
 
 class Watch:
-    """Knows the exposure of every schedule's volume. `policy` gives the one in force."""
+    """Knows the exposure of every schedule's volume. `policy` gives the one in force.
+
+    `period` is how many seconds lie between two polls.
+    """
 
     def __init__(
         self,
@@ -59,12 +63,14 @@ class Watch:
         offload: Offload,
         tell: Tell,
         policy: Callable[[str], Policy | None],
+        period: float,
     ) -> None:
         self._books = books
         self._scheduler = scheduler
         self._clock = clock
         self._tell = tell
         self._policy = policy
+        self._gap = max(LEAST, PERIODS * period)
         self._memory = Memory(journal=journal, clock=clock, offload=offload)
         self._inbox: deque[_Polled | Event] = deque()
         self._woken = asyncio.Event()
@@ -163,7 +169,7 @@ class Watch:
                 window = Window(after=since, until=max(after.at or now.wall, now.wall))
                 ours = name in holding or self._lately(name, since)
                 self._fold(volume, window, keys.get(name, ()), ours=ours)
-            if last is not None and now.monotonic - last.monotonic > GAP:
+            if last is not None and now.monotonic - last.monotonic > self._gap:
                 self._unseen(keys.get(name, ()), last, now, after)
         if listed:
             self._memory.last = now
@@ -198,7 +204,7 @@ class Watch:
             known = self.exposures.get(key)
             if known is None:
                 continue
-            lately = known.clear is not None and 0 <= (now.wall - known.clear).total_seconds() <= GAP
+            lately = known.clear is not None and 0 <= (now.wall - known.clear).total_seconds() <= self._gap
             if not lately:
                 self._memory.put(key, exposure.unwatched(known, _wall(last, now), why))
 

@@ -12,7 +12,7 @@ from lhbackupd.core.signs import Look
 from lhbackupd.engine.events import RpoMoved
 from lhbackupd.engine.journal import Journal, JournalError
 from lhbackupd.engine.keeper import Rules
-from lhbackupd.engine.watch import GAP
+from lhbackupd.engine.watch import LEAST
 from tests.rig import MIB, START, Rig
 
 pytestmark = pytest.mark.looptime
@@ -196,7 +196,7 @@ async def test_a_short_restart_leaves_no_doubt_and_a_long_one_does(rig: Rig) -> 
         await looks(rig, 2)
         assert known(engine).unprotected_since is None
     stopped = rig.clock.now()
-    await rig.clock.sleep(GAP + 30)
+    await rig.clock.sleep(LEAST + 30)
     async with rig.daemon(config) as engine:
         await looks(rig, 2)
         doubt = known(engine).doubt
