@@ -19,11 +19,10 @@ from .play import Month, Size, lines
 _MEMORY = Path("/dev/shm")
 
 
-async def _played(size: Size) -> Month:
-    with tempfile.TemporaryDirectory(prefix="month-", dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
-        month = Month(Path(folder), size)
-        await month.play()
-        return month
+async def _played(size: Size, folder: Path) -> Month:
+    month = Month(folder, size)
+    await month.play()
+    return month
 
 
 def main() -> int:
@@ -36,8 +35,11 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one line of JSON instead of words")
     asked = parser.parse_args()
     size = Size(days=asked.days, volumes=asked.volumes, seed=asked.seed, poll=asked.poll)
-    with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
-        month = runner.run(_played(size))
+    with (
+        tempfile.TemporaryDirectory(prefix="month-", dir=_MEMORY if _MEMORY.is_dir() else None) as folder,
+        asyncio.Runner(loop_factory=looptime.new_event_loop) as runner,
+    ):
+        month = runner.run(_played(size, Path(folder)))
     if asked.json:
         sys.stdout.write(json.dumps(month.facts()) + "\n")
     else:

@@ -147,6 +147,8 @@ class Month:
         pod = {"name": f"pod-{name}", "namespace": "shop", "volume": name, "node": f"node-{chance.randint(1, 6)}"}
         pod |= {"write_bytes": 65536, "write_every": chance.choice((300.0, 1200.0, 3600.0))}
         await self._ask("POST", "/sim/pods", pod)
+        await self._rig.clock.sleep(6)  # as soon as it runs, which is long before the next look
+        await self._ask("POST", f"/sim/volumes/{name}/write", {"bytes": 65536, "offset": 32 * MIB, "by": f"pod {name}"})
         await self._rig.clock.sleep(min(seconds, max(1.0, end - self._rig.clock.monotonic())))
         await self._ask("DELETE", f"/sim/pods/shop/pod-{name}")
 
@@ -161,13 +163,15 @@ class Month:
     async def _outages(self, end: float) -> None:
         """Longhorn cannot be reached for a minute, for a quarter of an hour, for hours."""
         clock = self._rig.clock
+        lasts = 7200.0
         await self._pause(self._random, 3600, 86400)
         while True:
             if clock.monotonic() >= end:
                 return
             start = clock.now()
             await self._ask("POST", "/sim/faults", {"kind": "status", "status": 503, "path": "/v1/*"})
-            await clock.sleep(self._random.choice((40.0, 900.0, 7200.0)))
+            await clock.sleep(lasts)
+            lasts = self._random.choice((40.0, 900.0, 7200.0))
             await self._ask("DELETE", "/sim/faults")
             self._gaps.append((start, clock.now()))
             await self._pause(self._random, 12 * 3600, 4 * 86400)
