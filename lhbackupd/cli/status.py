@@ -9,7 +9,8 @@ from rich.table import Table
 
 from lhbackupd.cli.asking import ask
 from lhbackupd.cli.options import FAILED, config_option, read_config
-from lhbackupd.surface.report import Report
+from lhbackupd.core.rpo import Rpo
+from lhbackupd.surface.report import CoveredVolume, Report
 
 _TIMEOUT = 10.0
 
@@ -75,5 +76,11 @@ def _volumes(report: Report) -> Table:
     table.add_column("in words", overflow="fold")
     for row in report.volumes:
         due = f"{row.next_due:%m-%d %H:%M}" if row.next_due else ""
-        table.add_row(row.volume, row.policy, row.standing, due, row.protection or row.reason)
+        table.add_row(row.volume, row.policy, row.standing, due, _in_words(row))
     return table
+
+
+def _in_words(row: CoveredVolume) -> str:
+    """How far a volume is protected, and what speaks against it."""
+    told = (row.protection or row.reason, row.exposure, "" if row.rpo is Rpo.COMPLIANT else row.objective)
+    return "; ".join(part for part in told if part)

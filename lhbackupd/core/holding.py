@@ -149,7 +149,6 @@ def detaching(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Decision
         full = run.full and done.mode == "full"
         return replace(run, outcome=Outcome.COMPLETED, drop_backup=False, reason=words, backup=done.name, full=full,
                        protected_until=run.snapshot_holds or done.snapshot_created), None  # fmt: skip
-    ours = [backup for backup in ours if run.backup in {"", backup.name}]
     # of more than one nobody can say which is ours before they have ended: then they are left to end
     if len(ours) == 1 and ours[0].running:
         if run.backup:

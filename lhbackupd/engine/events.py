@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from lhbackupd.core.cluster import Fault
 from lhbackupd.core.coverage import Covers
+from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.leases import Lease
 from lhbackupd.core.model import Run
 from lhbackupd.core.pausing import Pause
 from lhbackupd.core.retention import Verdict
+from lhbackupd.core.rpo import Judgement, Rpo
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.scheduler import Changes
 from lhbackupd.engine.wreck import Wreck
@@ -119,6 +122,16 @@ class JournalReplaced:
 
 
 @dataclass(frozen=True, slots=True)
+class RpoMoved:
+    """A volume will miss its policy's RPO, misses it, or no longer does, by its exposure."""
+
+    exposure: Exposure
+    rpo: timedelta
+    before: Rpo
+    verdict: Judgement
+
+
+@dataclass(frozen=True, slots=True)
 class Defect:
     """A run met a defect of lhbackupd; it is driven on from what the journal says."""
 
@@ -140,6 +153,7 @@ Event = (
     | ClockStepped
     | JournalTrouble
     | JournalReplaced
+    | RpoMoved
     | Defect
 )
 Tell = Callable[[Event], None]

@@ -6,44 +6,36 @@ queued in the same transaction; tidying up comes after that and can fail nothing
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lhbackupd.clock import Clock
 from lhbackupd.core.admission import Slot, admit
 from lhbackupd.core.cluster import Setting, Target
-from lhbackupd.core.model import Exclude, Limits, Origin, Phase, Policy, Retry, Run
+from lhbackupd.core.model import Origin, Phase, Policy, Run
 from lhbackupd.core.order import Claim
 from lhbackupd.core.selection import wants_groups
 from lhbackupd.engine.books import FAILURES, Books
 from lhbackupd.engine.coverage import Coverage
 from lhbackupd.engine.detachments import Detachments
-from lhbackupd.engine.events import Defect, Moved, Tell
+from lhbackupd.engine.events import Defect, Moved, Tell, to_all
 from lhbackupd.engine.housekeeper import Caretaker, Housekeeper
 from lhbackupd.engine.intake import Intake, Offload
-from lhbackupd.engine.inventory import Inventory
+from lhbackupd.engine.inventory import Inventory, Picture
 from lhbackupd.engine.journal import Journal
 from lhbackupd.engine.lobby import Lobby
 from lhbackupd.engine.orders import Orders
+from lhbackupd.engine.rules import Rules
 from lhbackupd.engine.runner import Runner
 from lhbackupd.engine.scheduler import Key, Scheduler
 from lhbackupd.engine.timekeeper import Timekeeper
+from lhbackupd.engine.watch import Watch
 
 #: longest time between two turns of the loop, in seconds: readiness and watchdog live on it
 TURN = 10.0
 #: seconds before a journal that failed is tried again, and before a run that had to queue again is let in again
 AGAIN = 2.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What may change with a reload of the configuration."""
-
-    policies: Mapping[str, Policy]
-    limits: Limits
-    retry: Retry
-    excludes: tuple[Exclude, ...] = ()
 
 
 class Keeper:
@@ -65,9 +57,19 @@ class Keeper:
         self.rules = rules
         self._clock = clock
         self._inventory = inventory
-        self._gateway = gateway
-        self._tell = tell
         self.books = Books(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
+        self.watch = Watch(
+            books=self.books,
+            journal=journal,
+            scheduler=scheduler,
+            clock=clock,
+            offload=offload,
+            tell=tell,
+            policy=self.policy,
+            period=lambda: inventory.period,
+        )
+        tell = to_all((tell, self.watch.heard))
+        self._tell = tell
         self.orders = Orders(origin=origin, journal=journal, clock=clock, offload=offload, tell=tell)
         self.housekeeper = Housekeeper(gateway=gateway, orders=self.orders, clock=clock, tell=tell)
         self._intake = Intake(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
@@ -104,7 +106,7 @@ class Keeper:
 
     def claims(self, runs: Iterable[Run]) -> dict[str, Claim]:
         """What runs ask of the order, by their ids."""
-        exposed = self.books.exposed()
+        exposed = self.watch.exposed()
         return {run.id: self.books.claim(run, self.policy(run.policy), exposed.get(run.volume)) for run in runs}
 
     def setting(self) -> Setting:
@@ -115,6 +117,11 @@ class Keeper:
         """A backup target as last polled."""
         return self._inventory.picture.targets.get(name)
 
+    def polled(self, before: Picture, after: Picture) -> None:
+        """Longhorn has been polled."""
+        self.watch.polled(before, after)
+        self.wake()
+
     def wake(self) -> None:
         """Something happened: turn the loop."""
         self._woken.set()
@@ -123,6 +130,7 @@ class Keeper:
         """Let no more runs in, and give every volume back."""
         self.stopping.set()
         self._woken.set()
+        self.watch.wake()
 
     def leave(self) -> None:
         """The same for good, though the daemon goes on to answer: only another start lets runs in again."""
@@ -149,7 +157,10 @@ class Keeper:
         """Turn until `stop` was called and no ticket of ours holds a volume any more. Raises JournalError at start."""
         self.lobby.runs = {run.id: run for run in await self.books.open()}
         await self.orders.open(self.waiting.keys())
+        for run in self.waiting.values():
+            self.watch.heard(Moved(None, run))
         async with self._tasks:
+            self._tasks.create_task(self.watch.run(self.stopping), name="watch")
             for run in [run for run in self.waiting.values() if run.phase is not Phase.QUEUED]:
                 self._start(run, None)
             self.begun.set()
@@ -159,6 +170,7 @@ class Keeper:
                 await self._turn()
                 await self._clock.wait(self._woken, await self._until_next())
         self.ended.set()
+        await self.watch.close()
 
     async def _turn(self) -> None:
         self.orders.heed()

@@ -4,6 +4,7 @@ An order is in the journal, as a note, before it is answered, so that no crash t
 decided in the core, by what is read here. Writing raises JournalError, and then nothing was ordered.
 """
 
+import contextlib
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -37,13 +38,14 @@ class Orders:
         self._reminded: dict[str, datetime] = {}
 
     async def open(self, unfinished: Collection[str]) -> None:
-        """Read what holds; `unfinished` are the ids of runs that have not finished."""
+        """Read what holds; `unfinished` are the ids of runs that have not finished. Raises JournalError."""
         adopted = await self._offload(self._journal.notes, ADOPTED, str)
         self.origin = replace(self.origin, adopted=frozenset(adopted))
         self._pauses = await self._offload(self._journal.notes, _PAUSE, Pause)
         noted = await self._offload(self._journal.notes, _CANCEL, str)
         self._called_off = {run: by for run, by in noted.items() if run in unfinished}
-        await self._offload(self._journal.note, _CANCEL, dict.fromkeys(noted.keys() - self._called_off.keys()))
+        with contextlib.suppress(JournalError):  # of runs that are over: they harm nobody if the disk is full
+            await self._offload(self._journal.note, _CANCEL, dict.fromkeys(noted.keys() - self._called_off.keys()))
 
     @property
     def pauses(self) -> tuple[Pause, ...]:

@@ -172,8 +172,8 @@ def _volumes(facts: Facts, survey: Survey) -> Iterator[Finding]:
     for word in sorted(facts.journal.protections, key=lambda word: (word.policy, word.volume)):
         cover_ = found.volumes.get(word.volume)
         under = cover_ is not None and word.policy in cover_.policies
-        if under and standing(word, late=False) is Standing.FAILING:
-            text = f"{word.volume} ({word.policy}) {why(word, late=False)}"
+        if under and standing(word, beyond=False) is Standing.FAILING:
+            text = f"{word.volume} ({word.policy}) {why(word, beyond='')}"
             yield fault("volumes", text, f"see what Longhorn says of it; then lhbackupd history {word.volume}")
 
 

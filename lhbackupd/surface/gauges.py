@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from lhbackupd.core.model import PROTECTED, Phase
+from lhbackupd.core.rpo import Rpo
 from lhbackupd.surface.report import CoveredVolume, Report
 from lhbackupd.surface.standing import Standing, Wait
 
@@ -47,6 +48,13 @@ def _volumes(report: Report) -> Iterator[Metric]:
     yield _times("last_success", "When a backup was last completed.", rows, lambda row: row.last_success)
     yield _times("last_check", "When the volume was last inspected.", rows, lambda row: row.last_check)
     yield _times("protected_until", "Up to when its data is in a backup.", rows, lambda row: row.protected_until)
+    since = "Since when there may be data that no completed backup holds; no series while nothing says so."
+    yield _times("unprotected_since", since, rows, lambda row: row.unprotected_since)
+    rpo = GaugeMetricFamily(
+        "lhbackupd_volume_rpo",
+        "1 for how it stands to its policy's RPO, where that is not kept for certain.",
+        labels=(*VOLUME_LABELS, "state"),
+    )
     unprotected = GaugeMetricFamily(
         "lhbackupd_volume_unprotected_bytes",
         "Bytes that the last inspection found and no backup holds; no series where it found none.",
@@ -60,8 +68,11 @@ def _volumes(report: Report) -> Iterator[Metric]:
     for row in rows:
         if row.unprotected_bytes:
             unprotected.add_metric(_labels(row), row.unprotected_bytes)
+        if row.rpo not in {Rpo.NONE, Rpo.COMPLIANT}:
+            rpo.add_metric((*_labels(row), row.rpo.value), 1)
         if row.last_outcome is not None and row.last_outcome not in PROTECTED:
             outcome.add_metric((*_labels(row), row.last_outcome.value), 1)
+    yield rpo
     yield unprotected
     yield outcome
     standing = GaugeMetricFamily("lhbackupd_volumes", "Volumes by how they stand.", labels=["standing"])

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from lhbackupd.core.model import Patience, Phase, Policy
 from lhbackupd.core.timetable import next_due, parse_cron, parse_zone, previous_due
-from lhbackupd.engine.keeper import Rules
+from lhbackupd.engine.rules import Rules
 
 
 class Goals(Collector):

@@ -28,6 +28,7 @@ from lhbackupd.engine.events import (
     Pruned,
     PruningRests,
     Rescheduled,
+    RpoMoved,
 )
 from lhbackupd.longhorn.request import Exchange
 from lhbackupd.surface.words import waited
@@ -122,9 +123,10 @@ class Metrics:
                 | GaveBack()
                 | ClockStepped()
                 | PruningRests()
+                | Ordered()
+                | PauseOverdue()
+                | RpoMoved()
             ):
-                pass  # gauges show how it stands now
-            case Ordered() | PauseOverdue():
                 pass  # gauges show how it stands now
             case _:
                 assert_never(event)

@@ -12,6 +12,7 @@ from lhbackupd.core.cluster import Setting
 from lhbackupd.core.coverage import Cover, Covers
 from lhbackupd.core.model import Outcome, Phase, Run
 from lhbackupd.core.protection import Protection
+from lhbackupd.core.rpo import Rpo
 from lhbackupd.engine.events import (
     ClockStepped,
     CoverChanged,
@@ -28,6 +29,7 @@ from lhbackupd.engine.events import (
     Pruned,
     PruningRests,
     Rescheduled,
+    RpoMoved,
 )
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.scheduler import Key
@@ -74,7 +76,7 @@ class LogListener:
                 self._in_trouble(event)
 
     def _in_trouble(
-        self, event: JournalTrouble | JournalReplaced | PruningRests | GaveBack | ClockStepped | Defect
+        self, event: JournalTrouble | JournalReplaced | PruningRests | GaveBack | ClockStepped | RpoMoved | Defect
     ) -> None:
         match event:
             case JournalTrouble(text=""):
@@ -92,6 +94,8 @@ class LogListener:
             case ClockStepped():
                 text = f"the clock was set by {event.seconds:+.0f} s: due times were worked out anew"
                 self._log.warning(text, action="clock.stepped", seconds=event.seconds)
+            case RpoMoved():
+                self._rpo_moved(event)
             case Defect():
                 self._defect(event)
             case _:
@@ -230,6 +234,16 @@ class LogListener:
             "or at once by `lhbackupd adopt`"
         )
         self._log.error(text, action="journal.replaced", aside=str(wreck.aside), reason=wreck.why)
+
+    def _rpo_moved(self, event: RpoMoved) -> None:
+        known, state = event.exposure, event.verdict.state
+        facts = {"policy": known.policy, "volume": known.volume, "rpo": state.value}
+        text = f"volume {known.volume} under {known.policy}: {words.objective(event.verdict, event.rpo)}"
+        if known.unprotected_since is not None:
+            text += f"; {words.exposure(known)}"
+            facts["unprotected_since"] = known.unprotected_since.isoformat()
+        tell = {Rpo.VIOLATED: self._log.error, Rpo.AT_RISK: self._log.warning}.get(state, self._log.info)
+        tell(text, action=f"rpo.{state.value}", **facts)
 
     def _defect(self, event: Defect) -> None:
         text = f"run {event.run.id} met a defect of lhbackupd, please report it; the run is tried on"

@@ -7,6 +7,7 @@ into cards on narrow screens, with the names of the columns from `data-name`.
 from datetime import datetime
 
 from lhbackupd.core.model import Outcome, Phase
+from lhbackupd.core.rpo import Rpo
 from lhbackupd.surface.markup import badge, table, tag, text
 from lhbackupd.surface.report import (
     CoveredVolume,
@@ -34,6 +35,7 @@ _OUTCOME_TONE = {
     Outcome.SHADOWED: _QUIET,
     Outcome.CANCELLED: _QUIET,
 }
+_RPO_TONE = {Rpo.COMPLIANT: _GOOD, Rpo.VIOLATED: _BAD, Rpo.AT_RISK: "warn", Rpo.UNCERTAIN: "warn"}
 
 Cell = tuple[str, str]
 
@@ -158,9 +160,16 @@ def _unprotected_row(row: CoveredVolume, now: datetime) -> tuple[str, ...]:
         text(row.policy),
         badge(row.standing.value, _TONE.get(row.standing, _BAD)),
         text(row.reason),
-        text(row.protection),
+        _protection(row),
         _when(row.next_due, now),
     )
+
+
+def _protection(row: CoveredVolume) -> str:
+    """Up to when it is protected, since when it is exposed, and whether its RPO is kept."""
+    more = [badge(row.rpo.value, _RPO_TONE[row.rpo])] if row.rpo is not Rpo.NONE else []
+    more += [tag("small", text(words)) for words in (row.objective, row.exposure) if words]
+    return "<br>".join((text(row.protection), *more))
 
 
 def _uncovered_row(row: UncoveredVolume) -> tuple[str, ...]:
@@ -250,7 +259,7 @@ def _protected(report: Report) -> str:
         (
             _name(row.volume, row.pvc, row.pvc_namespace),
             text(row.policy),
-            text(row.protection),
+            _protection(row),
             _when(row.last_check, report.at),
             _when(row.next_due, report.at),
         )

@@ -11,6 +11,7 @@ from datetime import datetime
 from lhbackupd.core.cluster import Setting
 from lhbackupd.core.coverage import Cover
 from lhbackupd.core.model import Outcome, Phase
+from lhbackupd.core.rpo import Rpo
 from lhbackupd.surface.standing import Standing, Wait
 
 #: of the report's shape
@@ -159,6 +160,16 @@ class CoveredVolume:
     #: when the volume was last inspected
     last_check: datetime | None
     protected_until: datetime | None
+    #: since when there may be data that no completed backup of the policy holds; None while nothing says so
+    unprotected_since: datetime | None = None
+    #: the same in words: by what sign, or why nobody knows; "" until Longhorn has been polled
+    exposure: str = ""
+    #: how it stands to the policy's RPO
+    rpo: Rpo = Rpo.NONE
+    #: the same in words; "" where the policy has none
+    objective: str = ""
+    #: when the RPO was missed, or will be
+    misses_rpo_at: datetime | None = None
     #: bytes that the last inspection found and no backup holds
     unprotected_bytes: int
     #: failed runs since one succeeded

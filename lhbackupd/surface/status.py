@@ -15,6 +15,7 @@ from lhbackupd.core.coverage import BARE, Cover
 from lhbackupd.core.model import Mode, Origin, Run
 from lhbackupd.core.order import rank
 from lhbackupd.core.protection import Protection
+from lhbackupd.core.rpo import UNASKED
 from lhbackupd.engine.events import Event, Moved
 from lhbackupd.engine.inventory import Inventory, Picture
 from lhbackupd.engine.keeper import Keeper
@@ -156,18 +157,29 @@ def _covered(
     protections = dict(sources.keeper.books.protections)
     before = {trigger: trigger.due_before_last(now) for trigger in upcoming}
     detached = sources.keeper.detachments.due
-    policies, covers = sources.keeper.rules.policies, sources.keeper.coverage.covers.volumes
-    found = (
-        rows.covered(
+    keeper = sources.keeper
+    policies, covers, exposures = keeper.rules.policies, keeper.coverage.covers.volumes, dict(keeper.watch.exposures)
+    going = {(run.policy, run.volume): run for run in (*tuple(keeper.waiting.values()), *tuple(keeper.active.values()))}
+
+    def row(key: Key, trigger: CronTrigger) -> CoveredVolume:
+        policy = policies.get(key[0])
+        due = min(detached.get(key, upcoming[trigger]), upcoming[trigger])
+        shadow = policy is not None and policy.mode is Mode.SHADOW
+        return rows.covered(
             protections.get(key) or Protection(policy=key[0], volume=key[1]),
             picture.volumes.get(key[1]),
+            now=now,
             due_before_last=before[trigger],
-            next_due=min(detached.get(key, upcoming[trigger]), upcoming[trigger]),
-            mode=policies[key[0]].mode if key[0] in policies else Mode.ACTIVE,
+            next_due=due,
+            # a shadow protects nothing, so that nothing hangs on it
+            known=None if shadow else exposures.get(key),
+            verdict=UNASKED if shadow else keeper.watch.verdict(key, now=now, next_due=due, run=going.get(key)),
+            rpo=policy.rpo if policy else None,
+            mode=policy.mode if policy else Mode.ACTIVE,
             jobs=covers[key[1]].jobs if key[1] in covers else (),
         )
-        for key, trigger in schedules.items()
-    )
+
+    found = (row(key, trigger) for key, trigger in schedules.items())
     return tuple(sorted(found, key=lambda row: (WORST_FIRST.index(row.standing), row.volume, row.policy)))
 
 

@@ -21,12 +21,7 @@ from tests.surface.test_metrics import documented
 GIVEN = frozenset({"job", "instance"})
 PROCESS = frozenset({"process_start_time_seconds"})
 #: names that alarms and dashboard ask for already, and that are not exported yet
-COMING = frozenset(
-    {
-        "lhbackupd_volume_rpo",
-        "lhbackupd_volume_unprotected_since_timestamp_seconds",
-    }
-)
+COMING: frozenset[str] = frozenset()
 #: label to the values that it can have
 VALUES = {
     "outcome": {outcome.value for outcome in Outcome} | {"2xx"},

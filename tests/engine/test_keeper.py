@@ -148,7 +148,7 @@ async def test_a_defect_met_by_one_run_lets_go_of_no_other(rig: Rig) -> None:
             return await look(run)
 
         engine.keeper._runner._hands = type(
-            "Hands", (), {"look": staticmethod(broken), "act": engine.keeper._gateway.act}
+            "Hands", (), {"look": staticmethod(broken), "act": engine.keeper._runner._hands.act}
         )()
         await rig.finished(2)
     assert set(rig.outcomes()) == {Outcome.COMPLETED}

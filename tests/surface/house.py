@@ -12,12 +12,14 @@ from typing_extensions import override
 from lhbackupd.clock import Clock
 from lhbackupd.core.cluster import Fault, Node, Setting, Target, Volume
 from lhbackupd.core.commands import Command, Seen
+from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Limits, Match, Origin, Outcome, Phase, Policy, Retry, Run
 from lhbackupd.core.protection import Protection, after
 from lhbackupd.core.retention import Verdict
 from lhbackupd.engine.inventory import Inventory, Picture
 from lhbackupd.engine.journal import Journal
-from lhbackupd.engine.keeper import Keeper, Rules
+from lhbackupd.engine.keeper import Keeper
+from lhbackupd.engine.rules import Rules
 from lhbackupd.engine.scheduler import Scheduler
 from lhbackupd.longhorn.client import Longhorn
 from lhbackupd.surface.health import unready
@@ -161,6 +163,10 @@ class House:
         for run in runs:
             key = (run.policy, run.volume)
             self.keeper.books.protections[key] = after(self.keeper.books.protections.get(key), run)
+
+    def exposed(self, *exposures: Exposure) -> None:
+        """This is what the watch has found."""
+        self.keeper.watch.exposures.update({(known.policy, known.volume): known for known in exposures})
 
     def known(self, key: tuple[str, str]) -> Protection | None:
         return self.keeper.books.protections.get(key)

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
 
 from lhbackupd.core.cluster import Backup, Fault, FaultKind, Target
+from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Outcome, Phase
 from lhbackupd.core.pausing import Pause
 from lhbackupd.core.retention import Verdict
@@ -178,6 +179,7 @@ def everything(house: House, metrics: Metrics) -> None:
     )
     house.keeper.active["a"] = running("pvc-a")
     house.keeper.waiting["b"] = queued("pvc-b", reason="waits for one of 4 places in the cluster (limits.cluster)")
+    house.exposed(Exposure(policy="nightly", volume="pvc-a", born=TODAY, clear=TODAY, since=NOON - timedelta(days=9)))
     happened: tuple[Event, ...] = (
         Moved(None, ended("pvc-a", Outcome.COMPLETED)),
         Polled(Picture(), house.inventory.picture),

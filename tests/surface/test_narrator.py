@@ -9,9 +9,11 @@ from structlog.testing import CapturingLogger
 
 from lhbackupd.core.cluster import Backup, Fault, FaultKind, Setting, Target
 from lhbackupd.core.coverage import Cover, Coverage, Covers
+from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Outcome, Phase
 from lhbackupd.core.pausing import Pause
 from lhbackupd.core.retention import Verdict
+from lhbackupd.core.rpo import Judgement, Rpo
 from lhbackupd.engine.events import (
     CoverChanged,
     Defect,
@@ -24,6 +26,7 @@ from lhbackupd.engine.events import (
     Polled,
     Pruned,
     Rescheduled,
+    RpoMoved,
 )
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.scheduler import Changes
@@ -266,3 +269,23 @@ def test_orders_and_overdue_pauses_are_warnings_with_who_and_what(said: Said) ->
 def test_a_run_that_a_person_asked_for_says_so(said: Said) -> None:
     [(_, text, _)] = said.after(Moved(None, replace(queued("pvc-a"), manual=True)))
     assert text == "run run-pvc-a of nightly for volume pvc-a: queued, asked for 2026-10-22 02:00:00 UTC"
+
+
+def test_an_rpo_that_will_be_missed_is_missed_and_is_kept_again_is_one_line_each(said: Said) -> None:
+    known = Exposure(policy="nightly", volume="pvc-a", born=TODAY, clear=TODAY, since=NOON, sign="it grew")
+    hour = timedelta(hours=1)
+    moves = ((Rpo.COMPLIANT, Rpo.AT_RISK), (Rpo.AT_RISK, Rpo.VIOLATED), (Rpo.VIOLATED, Rpo.COMPLIANT))
+    events = [RpoMoved(known, hour, was, Judgement(state=state, misses_at=NOON + hour)) for was, state in moves]
+    events[-1] = replace(events[-1], exposure=replace(known, since=None))
+    lines = said.after(*events)
+    assert [(level, fields["action"]) for level, _, fields in lines] == [
+        ("warning", "rpo.at-risk"),
+        ("error", "rpo.violated"),
+        ("info", "rpo.compliant"),
+    ]
+    assert lines[0][1] == (
+        "volume pvc-a under nightly: it will miss its RPO of 1 h at 2026-10-22 13:00:00 UTC; "
+        "exposed since 2026-10-22 12:00:00 UTC: it grew"
+    )
+    assert lines[0][2]["unprotected_since"] == "2026-10-22T12:00:00+00:00"
+    assert lines[2][1] == "volume pvc-a under nightly: its RPO of 1 h is kept"
