@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from lhbackupd.cli.options import USAGE, config_option, die, read_config
+from lhbackupd.cli.options import USAGE, config_option, die, read_config, refused_channels
 from lhbackupd.config import check, example, show
 
 
@@ -17,7 +17,7 @@ def group() -> None:
 @config_option
 def check_command(config_path: Path) -> None:
     """Say what is wrong with a configuration, one line per fault; exit code 2 if anything is."""
-    if faults := check(config_path):
+    if faults := check(config_path) or refused_channels(read_config(config_path)):
         die(faults, USAGE)
     click.echo(f"{config_path}: no faults")
 

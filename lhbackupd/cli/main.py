@@ -19,6 +19,8 @@ _COMMANDS = {
     "adopt": "lhbackupd.cli.adopt:command",
     "leave": "lhbackupd.cli.leave:command",
     "config": "lhbackupd.cli.config:group",
+    "notify": "lhbackupd.cli.notify:group",
+    "completion": "lhbackupd.cli.completion:command",
 }
 
 

@@ -65,3 +65,12 @@ def read_config(path: Path) -> Config:
         return load(path)
     except ConfigFault as error:
         die((str(fault) for fault in error.faults), USAGE)
+
+
+def refused_channels(config: Config) -> tuple[str, ...]:
+    """The channels of [notify] that Apprise does not take, one line each; to ask takes a second if there are any."""
+    if config.notify.urls_file is None:
+        return ()
+    from lhbackupd.messengers import refused
+
+    return refused(config.notify)

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from lhbackupd.config.fault import ConfigFault, Fault, quote
 from lhbackupd.config.layer import SECRETS, Layer, Location, read_environment, read_file, section_at
+from lhbackupd.config.notify import Notify
 from lhbackupd.config.schema import Control, Http, Log, Longhorn, Settings, State
 from lhbackupd.core import model
 
@@ -32,6 +33,7 @@ class Config:
     control: Control
     log: Log
     retry: model.Retry
+    notify: Notify
     policies: tuple[model.Policy, ...]
     #: as it was written, for `show`
     settings: Settings = field(repr=False)
@@ -81,6 +83,7 @@ def _config(settings: Settings, environment: Layer, file: Layer) -> Config:
         control=settings.control,
         log=settings.log,
         retry=settings.retry.value(),
+        notify=settings.notify,
         policies=tuple(policy.value() for policy in settings.policy),
         settings=settings,
         origins=origins,

@@ -4,13 +4,15 @@ Defaults are those of the core's own values; `value` turns what was written into
 """
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from lhbackupd.config import values
+from lhbackupd.config import secrets, values
 from lhbackupd.config.section import Amount, Flag, Globs, Label, Section, Size, Span, Within
 from lhbackupd.core import model
+from lhbackupd.core.notices import OF_POLICY, Kind
 from lhbackupd.core.timetable import parse_cron, parse_zone
 
 _DEFAULT = model.Policy(name="default", cron="0 2 * * *")
@@ -110,6 +112,17 @@ class Policy(Section):
         default_factory=PatienceSection,
         description="Durations. A phase that does not get on for so long is a failure; the volume is given back.",
     )
+    notify: Annotated[tuple[Kind, ...], BeforeValidator(values.some_of(*OF_POLICY))] = Field(
+        default=_DEFAULT.notify,
+        description="What of this policy is told where [notify] says: that its backups fail, that they are well again,"
+        " that its RPO is violated. [] tells nothing.",
+    )
+    ping_url_file: Annotated[Path, BeforeValidator(secrets.read_ping_file)] | None = Field(
+        default=None,
+        examples=["/etc/lhbackupd/ping-nightly"],
+        description="File with a URL, as healthchecks.io and its like give one: URL/start is called when runs of this"
+        " policy begin, URL when all have ended and none of its volumes fails, else URL/fail.",
+    )
 
     def value(self) -> model.Policy:
         """The policy that decisions are made with."""
@@ -125,4 +138,6 @@ class Policy(Section):
             allow_v2=self.allow_v2,
             keep=self.keep.value(),
             patience=self.patience.value(),
+            notify=self.notify,
+            ping_url_file=self.ping_url_file,
         )

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from typing_extensions import override
 
 from lhbackupd.config import values
+from lhbackupd.config.notify import Notify
 from lhbackupd.config.policy import Policy
 from lhbackupd.config.section import Amount, FilePath, History, Label, Lease, Section, Span, conflict
 from lhbackupd.core import model
@@ -187,6 +188,7 @@ class Settings(BaseSettings):
     control: Control = Field(default_factory=Control)
     log: Log = Field(default_factory=Log)
     retry: Retry = Field(default_factory=Retry)
+    notify: Notify = Field(default_factory=Notify)
     policy: tuple[Policy, ...] = Field(default=())
 
     def __init__(self, *, layers: tuple[Mapping[str, Any], ...]) -> None:

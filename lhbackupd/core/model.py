@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
+
+from .notices import OF_POLICY, Kind
 
 
 class Phase(StrEnum):
@@ -124,6 +127,10 @@ class Policy:
     #: which completed backups of this policy and origin stay; None keeps all
     keep: Keep | None = None
     patience: Patience = field(default_factory=Patience)
+    #: what of it people are told
+    notify: tuple[Kind, ...] = OF_POLICY
+    #: the file with the secret URL that is called when its runs begin, and when they have ended
+    ping_url_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
