@@ -21,11 +21,11 @@ class Aside:
     def __init__(self, *, name: str, timeout: float = TIMEOUT) -> None:
         self._name = name
         self._timeout = timeout
-        self._thread: threading.Thread | None = None
+        self._busy = False
 
     async def __call__(self, function: Callable[[], None]) -> None:
         """Run `function` to its end, at most so long. Raises what it raises, and Undelivered."""
-        if self._thread is not None and self._thread.is_alive():
+        if self._busy:
             raise Undelivered("what was sent before has not come back")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
@@ -44,11 +44,12 @@ class Aside:
                 function()
             except BaseException as error:  # noqa: BLE001 -- it belongs to who waits
                 found = error
+            self._busy = False
             with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
                 loop.call_soon_threadsafe(settle, found)
 
-        self._thread = threading.Thread(target=work, name=self._name, daemon=True)
-        self._thread.start()
+        self._busy = True
+        threading.Thread(target=work, name=self._name, daemon=True).start()
         try:
             async with asyncio.timeout(self._timeout):
                 await done

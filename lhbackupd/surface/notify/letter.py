@@ -45,7 +45,7 @@ class Letter:
 
 def plain(text: str, limit: int = LONGEST) -> str:
     """Foreign text as it may stand in a message: one line of at most `limit` characters, without markup."""
-    text = _PASSWORD.sub(r"\1***\2", text)
+    text = _PASSWORD.sub(r"\1hidden\2", text)
     text = _EMPHASIS.sub("\uff3f", _MENTION.sub("\uff20", text.translate(_HARMLESS))).replace("](", "] (")
     return visible(text, limit)
 

@@ -16,20 +16,21 @@ from typing_extensions import override
 from lhbackupd.surface.notify.letter import Letter
 from lhbackupd.surface.notify.outbox import Undelivered
 
-#: Apprise itself, and what it sends with
-_LOGGERS = ("apprise", "requests", "urllib3")
+#: Apprise, whose warnings we classify, and what it sends with, from which nothing is wanted
+_LOGGERS = {"apprise": logging.WARNING, "requests": logging.CRITICAL, "urllib3": logging.CRITICAL}
 _CODE = re.compile(r"error=(\d{3})\b")
 
 
 def _apprise() -> Any:
     """The library, which takes a second to load, kept from writing to our log."""
-    import apprise
-
-    for name in _LOGGERS:
+    for name, level in _LOGGERS.items():
         log = logging.getLogger(name)
+        log.setLevel(level)
         log.propagate = False
         if not log.handlers:
             log.addHandler(logging.NullHandler())
+    import apprise
+
     return apprise
 
 
@@ -83,7 +84,7 @@ class _Ear(logging.Handler):
 @contextmanager
 def _overheard() -> Iterator[list[str]]:
     ear = _Ear()
-    log = logging.getLogger(_LOGGERS[0])
+    log = logging.getLogger("apprise")
     log.addHandler(ear)
     try:
         yield ear.heard
