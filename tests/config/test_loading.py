@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lhbackupd.config import Config, ConfigFault, check, load
+from lhbackupd.config.schema import Settings
 from lhbackupd.core.model import Detached, Keep, Limits, Match, Patience, Policy, Retry
 
 
@@ -244,7 +245,7 @@ def test_policies_that_are_no_json_say_where(file: Path) -> None:
         ('[limits]\n"per node" = 1', 'limits."per node": found an unknown key: did you mean "per_node"?'),
         (
             "[zoo]\nx = 1",
-            "zoo: found an unknown key: one of instance, longhorn, state, limits, http, control, log, retry, policy",
+            "zoo: found an unknown key: one of " + ", ".join(Settings.model_fields),
         ),
         (
             "instance = 2026-01-01",
