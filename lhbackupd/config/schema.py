@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from typing_extensions import override
 
 from lhbackupd.config import values
+from lhbackupd.config.match import ExcludeSection
 from lhbackupd.config.notify import Notify
 from lhbackupd.config.policy import Policy
 from lhbackupd.config.section import Amount, FilePath, History, Label, Lease, Section, Span, conflict
@@ -190,6 +191,9 @@ class Settings(BaseSettings):
     retry: Retry = Field(default_factory=Retry)
     notify: Notify = Field(default_factory=Notify)
     policy: tuple[Policy, ...] = Field(default=())
+    exclude: tuple[ExcludeSection, ...] = Field(
+        default=(), examples=[{"reason": "scratch space, made anew by its job", "namespace": ["ci"], "pvc": ["work-*"]}]
+    )
 
     def __init__(self, *, layers: tuple[Mapping[str, Any], ...]) -> None:
         super().__init__(layers=layers)

@@ -8,7 +8,15 @@ from datetime import datetime
 
 from lhbackupd.core.model import Outcome, Phase
 from lhbackupd.surface.markup import badge, table, tag, text
-from lhbackupd.surface.report import CoveredVolume, FinishedRun, Report, RunningRun, UncoveredVolume, WaitingRun
+from lhbackupd.surface.report import (
+    CoveredVolume,
+    DueNext,
+    FinishedRun,
+    Report,
+    RunningRun,
+    UncoveredVolume,
+    WaitingRun,
+)
 from lhbackupd.surface.standing import Standing, Wait
 from lhbackupd.surface.words import moment, span
 
@@ -16,13 +24,14 @@ from lhbackupd.surface.words import moment, span
 REFRESH = 15
 
 _GOOD, _BAD, _QUIET = "good", "bad", "quiet"
-_TONE = {Standing.PROTECTED: _GOOD, Standing.SUSPENDED: "warn"}
+_TONE = {Standing.PROTECTED: _GOOD, Standing.SUSPENDED: "warn", Standing.SHADOW: _QUIET}
 _OUTCOME_TONE = {
     Outcome.COMPLETED: _GOOD,
     Outcome.UNCHANGED: _GOOD,
     Outcome.FAILED: _BAD,
     Outcome.REFUSED: _BAD,
     Outcome.GONE: _QUIET,
+    Outcome.SHADOWED: _QUIET,
 }
 
 Cell = tuple[str, str]
@@ -115,7 +124,7 @@ def _tiles(report: Report) -> str:
     tiles = (
         ("failing", totals.failing, _BAD),
         ("unprotected", totals.unprotected, _BAD),
-        ("in no policy", totals.uncovered, "warn"),
+        ("uncovered", totals.uncovered, "warn"),
         ("suspended", totals.suspended, "warn"),
         ("protected", totals.protected, _GOOD),
         ("running", len(report.running), "plain"),
@@ -150,7 +159,7 @@ def _unprotected_row(row: CoveredVolume, now: datetime) -> tuple[str, ...]:
 
 def _uncovered_row(row: UncoveredVolume) -> tuple[str, ...]:
     name = _name(row.volume, row.pvc, row.pvc_namespace)
-    return name, tag("span", "none", _QUIET), badge("in no policy", "warn"), text(row.reason), "", ""
+    return name, tag("span", "none", _QUIET), badge(row.cover.value, "warn"), text(row.reason), "", ""
 
 
 def _running(report: Report) -> str:
@@ -205,8 +214,13 @@ def _waiting_row(run: WaitingRun, now: datetime) -> tuple[str, ...]:
 def _next(report: Report) -> str:
     if not report.next:
         return _section("Next", tag("p", "Nothing is scheduled.", _QUIET))
-    lines = ((_when(due.due, report.at), tag("b", text(due.policy)), str(due.volumes)) for due in report.next)
+    lines = ((_span_of(due, report.at), tag("b", text(due.policy)), str(due.volumes)) for due in report.next)
     return _section("Next", table(("Due", "Policy", "Volumes"), lines, "narrow"))
+
+
+def _span_of(due: DueNext, now: datetime) -> str:
+    last = due.until if due.until not in {None, due.due} else None
+    return f"{_when(due.due, now)} to {_when(last, now)}" if last else _when(due.due, now)
 
 
 def _recent(report: Report) -> str:

@@ -4,7 +4,7 @@ Reports, metrics and pages are made in a thread, so that a thousand volumes do n
 one word, or the reasons why not.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 
 import msgspec
@@ -37,10 +37,11 @@ def application(
     metrics: CollectorRegistry,
     alive: Callable[[], str],
     ready: Callable[[], tuple[str, ...]],
+    more: Sequence[Route] = (),
 ) -> Starlette:
     """The ASGI application. `alive` gives why the daemon is not alive, or ""; `ready` why it is not ready.
 
-    `report` and the collectors of `metrics` are called from threads.
+    `report` and the collectors of `metrics` are called from threads. `more` is served besides.
     """
     style = resources.files("lhbackupd.surface").joinpath("page.css").read_bytes()
 
@@ -73,6 +74,7 @@ def application(
             Route("/metrics", show_metrics),
             Route("/livez", show_alive),
             Route("/readyz", show_ready),
+            *more,
         ],
         middleware=[Middleware(_ReadOnly)],
         exception_handlers={Exception: _defect},

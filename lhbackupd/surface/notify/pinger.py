@@ -17,7 +17,7 @@ from structlog.typing import FilteringBoundLogger
 
 from lhbackupd import __version__
 from lhbackupd.clock import Clock
-from lhbackupd.core.model import Policy, Run
+from lhbackupd.core.model import Mode, Policy, Run
 from lhbackupd.core.protection import Protection
 from lhbackupd.engine.events import Event, Moved
 from lhbackupd.surface.notify.letter import SHOWN, plain
@@ -105,7 +105,8 @@ class Pinger:
 
     def _file(self, policy: str) -> Path | None:
         known = self._policies().get(policy)
-        return known.ping_url_file if known else None
+        # a shadow makes no backups, and a success of it would be taken for one
+        return known.ping_url_file if known and known.mode is Mode.ACTIVE else None
 
     def _box(self, policy: str) -> Outbox[Call]:
         if policy not in self._boxes:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
+from lhbackupd.core.coverage import Cover
 from lhbackupd.core.model import Outcome
 from lhbackupd.core.notices import Key, Kind
 from lhbackupd.surface.notify.letter import SHOWN, Notice, plain
@@ -29,7 +30,8 @@ def troubles(report: Report) -> dict[Key, Row]:
         if fails(row.last_outcome, row.failures):
             found[Key(kind=Kind.FAILURE, policy=row.policy, volume=row.volume)] = row
     for bare in report.uncovered:
-        found[Key(kind=Kind.UNCOVERED, volume=bare.volume)] = bare
+        if bare.cover is not Cover.UNKNOWN:
+            found[Key(kind=Kind.UNCOVERED, volume=bare.volume)] = bare
     return found
 
 
@@ -42,8 +44,11 @@ def well(report: Report, told: Iterable[Key]) -> dict[Key, Row]:
         key = wanted.get((row.policy, row.volume))
         if key is not None and row.last_outcome in _WELL:
             found[key] = row
-        if row.volume in bare:
+        if row.volume in bare and row.standing is not Standing.SHADOW:
             found[bare[row.volume]] = row
+    for elsewhere in report.elsewhere if bare else ():
+        if elsewhere.volume in bare:
+            found[bare[elsewhere.volume]] = elsewhere
     return found
 
 
@@ -60,7 +65,7 @@ def ended(key: Key, row: Row, since: datetime, now: datetime) -> Notice:
     """That a trouble which was told at `since` is over."""
     name, policy = plain(_name(row)), f", policy {key.policy}" if key.policy else ""
     protection = row.protection if isinstance(row, CoveredVolume) else row.reason
-    what = "is covered now" if key.kind is Kind.UNCOVERED else "is backed up again"
+    what = "is no longer without cover" if key.kind is Kind.UNCOVERED else "is backed up again"
     lines = (f"Volume {plain(row.volume)}{policy}: {plain(protection)}.", f"The trouble was told at {moment(since)}.")
     return Notice(kind=Kind.RECOVERY, about=key, at=now, title=f"{name} {what}", lines=lines)
 
@@ -77,6 +82,8 @@ def digest(report: Report, ends: Mapping[Outcome, int], since: datetime) -> Noti
     lines += [f"lhbackupd is not ready: {plain(reason)}." for reason in report.daemon.unready]
     if not report.longhorn.reachable:
         lines.append(f"Longhorn cannot be reached: {plain(report.longhorn.fault)}.")
+    if totals.native or totals.excluded:
+        lines.append(f"Left to Longhorn's own jobs: {totals.native}; excluded on purpose: {totals.excluded}.")
     worries = list(_worries(report))
     lines += worries[:SHOWN]
     if len(worries) > SHOWN:
@@ -87,7 +94,7 @@ def digest(report: Report, ends: Mapping[Outcome, int], since: datetime) -> Noti
 
 def _worries(report: Report) -> Iterator[str]:
     for row in report.volumes:
-        if row.standing is not Standing.PROTECTED:
+        if row.standing not in {Standing.PROTECTED, Standing.SHADOW}:
             yield f"- {row.standing.value}: {plain(_name(row))} ({row.policy}): {plain(row.reason)}"
     for bare in report.uncovered:
         yield f"- uncovered: {plain(_name(bare))}: {plain(bare.reason)}"
@@ -116,7 +123,7 @@ def _failing(row: CoveredVolume, report: Report) -> tuple[str, tuple[str, ...]]:
 def _uncovered(row: UncoveredVolume) -> tuple[str, tuple[str, ...]]:
     return f"No backup policy covers {plain(_name(row))}", (
         f"Volume {plain(row.volume)}: {plain(row.reason)}.",
-        "What to do: let a [[policy]] match it by name, namespace, pvc or group, and reload lhbackupd.",
+        "What to do: let a [[policy]] match it, or say why not in an [[exclude]], and reload lhbackupd.",
     )
 
 

@@ -230,7 +230,7 @@ async def test_an_uncovered_volume_is_told_after_two_minutes_and_that_it_is_cove
             policies={p.name: p for p in config.policies}, limits=config.limits, retry=config.retry
         )
         await rig.clock.sleep(150)
-    assert office.inbox.titles == ["No backup policy covers shop/db", "shop/db is covered now"]
+    assert office.inbox.titles == ["No backup policy covers shop/db", "shop/db is no longer without cover"]
 
 
 async def test_a_volume_that_is_deleted_is_not_said_to_be_well(rig: Rig, office: Office) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from lhbackupd.core.model import Outcome, Policy
+from lhbackupd.core.model import Mode, Outcome, Policy
 from lhbackupd.engine.events import Moved, Rescheduled
 from lhbackupd.engine.scheduler import Changes
 from lhbackupd.surface.notify import Pinger
@@ -93,8 +93,9 @@ async def test_no_success_while_a_run_waits_from_before_the_start(house: House) 
     assert bench.pings == [Ping.START]
 
 
-async def test_a_policy_without_a_url_pings_nobody(house: House) -> None:
-    bench = Bench(house, NIGHTLY)
+@pytest.mark.parametrize("policy", [NIGHTLY, replace(PINGING, mode=Mode.SHADOW)])
+async def test_a_policy_without_a_url_and_a_shadow_ping_nobody(house: House, policy: Policy) -> None:
+    bench = Bench(house, policy)
     await bench.hears(("a", Outcome.FAILED))
     assert bench.calls == []
 
