@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from lhbackupd.cli.door import Declined, Unanswered, ask
-from lhbackupd.cli.options import FAILED, UNREACHABLE, config_option, die, read_config
+from lhbackupd.cli.options import FAILED, UNREACHABLE, config_option, die, read_config, say
 from lhbackupd.surface.control import Adopted
 
 _TIMEOUT = 300.0
@@ -41,7 +41,7 @@ def command(config_path: Path, as_json: bool) -> None:
 def _show(answer: Adopted) -> None:
     for held in answer.given_back:
         what = f"NOT given back ({held.fault})" if held.fault else "given back"
-        click.echo(f"{held.volume}: {held.claim} ticket {held.ticket} {what}")
+        say(f"{held.volume}: {held.claim} ticket {held.ticket} {what}")
     if not answer.given_back:
-        click.echo("no ticket of this instance is without a live run: nothing to adopt")
-    click.echo(f"work may not start: {answer.blocked}" if answer.blocked else "work may start")
+        say("no ticket of this instance is without a live run: nothing to adopt")
+    say(f"work may not start: {answer.blocked}" if answer.blocked else "work may start")

@@ -13,8 +13,12 @@ from typing_extensions import override
 
 from lhbackupd.clock import Clock
 from lhbackupd.config import Config, ConfigFault, load
+from lhbackupd.longhorn.errors import visible
 
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
+
+#: characters of one line or cell
+LONGEST = 4096
 
 DEFAULT_CONFIG = Path("/etc/lhbackupd/config.toml")
 
@@ -52,10 +56,15 @@ clock_option = click.option(
 )
 
 
+def say(*lines: str, err: bool = False) -> None:
+    """Print lines, in which foreign text can neither break a line nor steer the terminal."""
+    for line in lines:
+        click.echo(visible(line, LONGEST), err=err)
+
+
 def die(lines: Iterable[str], code: int) -> NoReturn:
     """End the command with lines on standard error and an exit code."""
-    for line in lines:
-        click.echo(line, err=True)
+    say(*lines, err=True)
     sys.exit(code)
 
 
