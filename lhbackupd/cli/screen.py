@@ -1,10 +1,11 @@
 """Standard output as people see it.
 
-Colours only on a terminal, and there as NO_COLOR says; lines are cut to the width of a terminal, with a "…", and never
-where there is none, so that `| grep` finds everything. Text of Longhorn's or of a volume's owner is shown as it is:
-it is no markup, and can neither break a line nor steer the terminal.
+Colours only on a terminal, and there as NO_COLOR says. Tables are folded to the width of a terminal; where there is
+none each row is one whole line, so that `| grep` finds everything. Text of Longhorn's or of a volume's owner is shown
+as it is: it is no markup, and can neither break a line nor steer the terminal.
 """
 
+import shutil
 import sys
 from typing import Any
 
@@ -20,6 +21,8 @@ from lhbackupd.longhorn.errors import visible
 _NAMES = frozenset({"volume", "policy", "node"})
 #: characters of a line where no terminal cuts it
 _WIDE = 100_000
+#: columns that every table has room in; a terminal of fewer wraps its lines itself
+_LEAST = 80
 
 
 class Screen(Console):
@@ -27,7 +30,7 @@ class Screen(Console):
 
     def __init__(self) -> None:
         terminal = sys.stdout.isatty()
-        width = None if terminal else _WIDE
+        width = max(_LEAST, shutil.get_terminal_size().columns) if terminal else _WIDE
         super().__init__(force_terminal=terminal, width=width, markup=False, emoji=False, highlight=False)
 
     @override

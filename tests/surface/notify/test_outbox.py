@@ -66,7 +66,7 @@ async def test_the_first_goes_at_once_and_what_comes_then_goes_together_a_minute
         await world.clock.sleep(10)
     assert world.got == [(0, ["a"]), (60, ["b", "c", "d"]), (305, ["e"])]
     assert world.noted == list("abcde")
-    assert world.counted == {"ops delivered": 5}
+    assert +world.counted == {"ops delivered": 5}
 
 
 async def test_a_receiver_that_is_down_is_tried_after_growing_waits_and_gets_all_in_the_end() -> None:
