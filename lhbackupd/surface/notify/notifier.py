@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from lhbackupd.clock import Clock
 from lhbackupd.core.model import Outcome, Policy
-from lhbackupd.core.notices import Key, Kind, Memory, look
+from lhbackupd.core.notices import Key, Kind, Memory, News
 from lhbackupd.core.timetable import Cron, parse_cron, parse_zone, previous_due
 from lhbackupd.engine.events import Event, Moved
 from lhbackupd.engine.intake import Offload
@@ -132,22 +132,26 @@ class Notifier:
             self._log.exception("a look for what to tell met a defect", action="defect")
 
     async def _look(self) -> None:
-        report = await self._aside(self._report)
-        if report.longhorn.last_poll is None:
-            return  # nobody knows yet what is there
-        now, told = self._clock.now(), self._memory.told
-        troubles, over = sight.troubles(report), sight.well(report, told)
-        news = look(self._memory, troubles=troubles, well=over, wants=self._wants, now=now)
+        found = await self._aside(self._see)
+        if found is None:
+            return
+        report, news, notices = found
         self._memory = news.memory
-        for key in news.began:
-            self._put(sight.began(key, troubles[key], report))
-        for key in news.ended:
-            self._put(sight.ended(key, over[key], told[key], now))
+        for notice in notices:
+            self._put(notice)
         await self._note(news.dropped)
-        due = self._habits.digest_due(now)
+        due = self._habits.digest_due(report.at)
         if due is not None and self._digested < due:
-            self._put(sight.digest(report, self._ends, self._since))
-            self._ends, self._since, self._digested = Counter(), now, now
+            ends, since = self._ends, self._since
+            self._ends, self._since, self._digested = Counter(), report.at, report.at
+            self._put(await self._aside(sight.digest, report, ends, since))
+
+    def _see(self) -> tuple[Report, News, list[Notice]] | None:
+        """What is new, with thousands of volumes off the loop; None while nobody knows yet what is there."""
+        report = self._report()
+        if report.longhorn.last_poll is None:
+            return None
+        return report, *sight.notices(report, self._memory, wants=self._wants)
 
     def _wants(self, kind: Kind, policy: str) -> bool:
         if not policy:

@@ -40,7 +40,7 @@ class Outbox(Generic[T]):
         clock: Clock,
         log: FilteringBoundLogger,
         every: float = 0.0,
-        limit: int = 1000,
+        limit: int = 20_000,
     ) -> None:
         """`send` raises Undelivered; `together` says how many go in one message, of which one goes `every` seconds."""
         self._name = name

@@ -1,14 +1,14 @@
 """The troubles that the report shows, and what is said of them: what happened, to which volume, what to do next."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from lhbackupd.core.coverage import Cover
 from lhbackupd.core.model import Outcome
-from lhbackupd.core.notices import Key, Kind
+from lhbackupd.core.notices import Key, Kind, Memory, News, look
 from lhbackupd.surface.notify.letter import SHOWN, Notice, plain
-from lhbackupd.surface.report import CoveredVolume, Report, UncoveredVolume
+from lhbackupd.surface.report import CoveredVolume, Report, UncoveredVolume, WaitingRun
 from lhbackupd.surface.standing import Standing
 from lhbackupd.surface.words import moment
 
@@ -52,16 +52,26 @@ def well(report: Report, told: Iterable[Key]) -> dict[Key, Row]:
     return found
 
 
-def began(key: Key, row: Row, report: Report) -> Notice:
+def notices(report: Report, memory: Memory, *, wants: Callable[[Kind, str], bool]) -> tuple[News, list[Notice]]:
+    """What is new in the report, and how it is said."""
+    there, over = troubles(report), well(report, memory.told)
+    news = look(memory, troubles=there, well=over, wants=wants, now=report.at)
+    again = {(run.policy, run.volume): run for run in report.waiting if run.attempt > 1} if news.began else {}
+    said = [_began(key, there[key], again, report.at) for key in news.began]
+    said += [_ended(key, over[key], memory.told[key], report.at) for key in news.ended]
+    return news, said
+
+
+def _began(key: Key, row: Row, again: Mapping[tuple[str, str], WaitingRun], now: datetime) -> Notice:
     """That a trouble is there."""
     if isinstance(row, UncoveredVolume):
         title, lines = _uncovered(row)
     else:
-        title, lines = _failing(row, report)
-    return Notice(kind=key.kind, about=key, at=report.at, title=title, lines=lines)
+        title, lines = _failing(row, again.get((row.policy, row.volume)))
+    return Notice(kind=key.kind, about=key, at=now, title=title, lines=lines)
 
 
-def ended(key: Key, row: Row, since: datetime, now: datetime) -> Notice:
+def _ended(key: Key, row: Row, since: datetime, now: datetime) -> Notice:
     """That a trouble which was told at `since` is over."""
     name, policy = plain(_name(row)), f", policy {key.policy}" if key.policy else ""
     protection = row.protection if isinstance(row, CoveredVolume) else row.reason
@@ -100,11 +110,7 @@ def _worries(report: Report) -> Iterator[str]:
         yield f"- uncovered: {plain(_name(bare))}: {plain(bare.reason)}"
 
 
-def _failing(row: CoveredVolume, report: Report) -> tuple[str, tuple[str, ...]]:
-    again = next(
-        (run for run in report.waiting if (run.policy, run.volume) == (row.policy, row.volume) and run.attempt > 1),
-        None,
-    )
+def _failing(row: CoveredVolume, again: WaitingRun | None) -> tuple[str, tuple[str, ...]]:
     if again is not None and again.not_before is not None:
         then = f"It is tried again at {moment(again.not_before)}, as attempt {again.attempt}."
     elif row.next_due is not None:
