@@ -195,7 +195,7 @@ class Daemon:
         try:
             return stack.enter_context(doorway(self._config.control.socket))
         except NoDirectory as error:
-            text = f"{error}: `lhbackupd adopt` and `leave` cannot reach this daemon"
+            text = f"{error}: this daemon takes no orders (lhbackupd backup, cancel, pause, adopt, leave)"
             self._log.warning(text, action="control.off", path=str(self._config.control.socket))
             return None
 

@@ -18,7 +18,7 @@ from lhbackupd.cli.options import LONGEST
 from lhbackupd.longhorn.errors import visible
 
 #: columns that are folded rather than cut: names of 40 characters would leave no room for why
-_NAMES = frozenset({"volume", "policy", "node"})
+_NAMES = frozenset({"volume", "policy", "node", "backup"})
 #: characters of a line where no terminal cuts it
 _WIDE = 100_000
 #: columns that every table has room in; a terminal of fewer wraps its lines itself

@@ -20,8 +20,8 @@ _TIMEOUT = 10.0
 def command(config_path: Path, as_json: bool) -> None:
     """Say what is protected, what is not and why, what runs, and what waits for what.
 
-    Exit code 0 if all is well, 1 if something is unprotected or failing, 2 for a wrong configuration, 3 if the daemon
-    cannot be reached.
+    Exit code 0 if all is well, 1 if something is unprotected or failing or a pause is overdue, 2 for a wrong
+    configuration, 3 if the daemon cannot be reached.
     """
     raw = ask(read_config(config_path), "status.json", timeout=_TIMEOUT)
     report = msgspec.json.decode(raw, type=Report)
@@ -30,7 +30,8 @@ def command(config_path: Path, as_json: bool) -> None:
     else:
         _show(report, Screen())
     totals = report.totals
-    if totals.unprotected or totals.failing or totals.uncovered or not report.daemon.ready:
+    overdue = any(pause.overdue for pause in report.paused)
+    if totals.unprotected or totals.failing or totals.uncovered or overdue or not report.daemon.ready:
         raise SystemExit(FAILED)
 
 
@@ -39,6 +40,10 @@ def _show(report: Report, console: Screen) -> None:
     console.print(f"lhbackupd {daemon.version} ({daemon.instance}), {'ready' if daemon.ready else 'NOT READY'}")
     for reason in daemon.unready:
         console.print(f"  {reason}")
+    if daemon.adopted:
+        console.print(f"origin {daemon.origin}, with {', '.join(daemon.adopted)} adopted")
+    for pause in report.paused:
+        console.print(f"PAUSED{', OVERDUE' if pause.overdue else ''}: {pause.words}")
     reach = "reachable" if longhorn.reachable else f"NOT REACHABLE: {longhorn.fault}"
     console.print(f"Longhorn at {longhorn.url}: {reach}")
     console.print(f"setting {longhorn.setting}: {longhorn.setting_means}")

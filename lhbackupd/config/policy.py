@@ -141,6 +141,12 @@ class Policy(Section):
         default_factory=KeepSection,
         description="Which completed backups of this policy stay; without it all. The newest is never deleted.",
     )
+    full_every: Amount | None = Field(
+        default=None,
+        examples=[7],
+        description="Every so many-th completed backup of a volume is a full one, which reads and uploads every block"
+        " again; without it none. Longhorn before 1.8 cannot, makes an incremental one, and the run says so.",
+    )
     patience: PatienceSection = Field(
         default_factory=PatienceSection,
         description="Durations. A phase that does not get on for so long is a failure; the volume is given back.",
@@ -199,6 +205,7 @@ class Policy(Section):
             skip_unchanged_attached=self.skip_unchanged_attached,
             allow_v2=self.allow_v2,
             keep=self.keep.value(),
+            full_every=self.full_every or 0,
             patience=self.patience.value(),
             notify=self.notify,
             ping_url_file=self.ping_url_file,

@@ -231,6 +231,8 @@ class Backup:
     volume_size: int = 0
     target: str = "default"
     error: str = ""
+    #: "full" or "incremental"; "" where Longhorn does not say (before 1.8)
+    mode: str = ""
 
     @property
     def completed(self) -> bool:

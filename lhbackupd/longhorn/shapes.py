@@ -190,6 +190,8 @@ class Backup(Shape):
     size: Bytes = None
     volume_size: Bytes = None
     backup_target_name: str = ""
+    #: since 1.8
+    backup_mode: str = ""
     error: str = ""
 
 

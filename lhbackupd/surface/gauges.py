@@ -31,6 +31,7 @@ class Gauges(Collector):
         report = self._report()
         yield from _volumes(report)
         yield from _runs(report)
+        yield from _pauses(report)
         yield from _workings(report)
 
     def describe(self) -> Iterator[Metric]:
@@ -101,6 +102,24 @@ def _runs(report: Report) -> Iterator[Metric]:
     yield _one("oldest_ticket_age_seconds", "Age of the oldest such ticket; 0 if there is none.", max(0, age))
     waiters = sum(run.waiting_since is not None for run in report.running)
     yield _one("workloads_waiting", "Workloads that wait for a volume that a run holds.", waiters)
+
+
+def _pauses(report: Report) -> Iterator[Metric]:
+    started = GaugeMetricFamily(
+        "lhbackupd_pause_started_timestamp_seconds",
+        'Since when a policy ("*": every policy) is paused; no series while it is not.',
+        labels=["policy"],
+    )
+    until = GaugeMetricFamily(
+        "lhbackupd_paused_until_timestamp_seconds",
+        "When that pause was to be over; it holds until it is resumed.",
+        labels=["policy"],
+    )
+    for pause in report.paused:
+        started.add_metric([pause.policy], pause.since.timestamp())
+        until.add_metric([pause.policy], pause.until.timestamp())
+    yield started
+    yield until
 
 
 def _workings(report: Report) -> Iterator[Metric]:

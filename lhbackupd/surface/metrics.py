@@ -22,6 +22,8 @@ from lhbackupd.engine.events import (
     JournalTrouble,
     Missed,
     Moved,
+    Ordered,
+    PauseOverdue,
     Polled,
     Pruned,
     PruningRests,
@@ -111,9 +113,9 @@ class Metrics:
                 self._polls.observe(picture.took)
             case Missed():
                 self._missed.labels(event.run.policy).inc(event.count)
-            case Pruned(run=run):
-                self._pruned.labels(run.policy).inc(len(event.deleted))
-                self._prune_faults.labels(run.policy).inc(1 if event.fault else 0)
+            case Pruned():
+                self._pruned.labels(event.policy).inc(len(event.deleted))
+                self._prune_faults.labels(event.policy).inc(1 if event.fault else 0)
             case Defect():
                 self._defects.inc()
             case GaveBack(fault=None):
@@ -127,6 +129,8 @@ class Metrics:
                 | ClockStepped()
                 | PruningRests()
             ):
+                pass  # gauges show how it stands now
+            case Ordered() | PauseOverdue():
                 pass  # gauges show how it stands now
             case _:
                 assert_never(event)

@@ -32,6 +32,7 @@ _OUTCOME_TONE = {
     Outcome.REFUSED: _BAD,
     Outcome.GONE: _QUIET,
     Outcome.SHADOWED: _QUIET,
+    Outcome.CANCELLED: _QUIET,
 }
 
 Cell = tuple[str, str]
@@ -106,6 +107,7 @@ def _header(report: Report) -> str:
 def _alarms(report: Report) -> str:
     daemon, longhorn = report.daemon, report.longhorn
     alarms = [f"lhbackupd is not ready: {text(reason)}" for reason in daemon.unready]
+    alarms.extend(f"{text(_capital(pause.words))}. What is due waits." for pause in report.paused)
     if not longhorn.reachable:
         alarms.append(f"Longhorn cannot be polled: {text(longhorn.fault)}. Volumes are shown as last seen.")
     alarms.extend(
@@ -117,6 +119,10 @@ def _alarms(report: Report) -> str:
         f"Node {text(node.name)} is not Ready: {text(node.message)}" for node in longhorn.nodes if not node.ready
     )
     return "".join(tag("p", alarm, "alarm") for alarm in alarms)
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _tiles(report: Report) -> str:
@@ -273,6 +279,9 @@ def _node(name: str, ready: bool, cordoned: bool) -> str:
 
 def _footer(report: Report) -> str:
     daemon = report.daemon
-    about = f"lhbackupd {text(daemon.version)}, up since {moment(daemon.started)}, origin {text(daemon.origin)}, "
+    adopted = f" with {text(', '.join(daemon.adopted))} adopted" if daemon.adopted else ""
+    about = (
+        f"lhbackupd {text(daemon.version)}, up since {moment(daemon.started)}, origin {text(daemon.origin)}{adopted}, "
+    )
     links = '<a href="status.json">status.json</a> <a href="metrics">metrics</a>'
     return tag("footer", f"{about}{report.schedules} schedules. This page loads itself every {REFRESH} s. {links}")

@@ -26,6 +26,8 @@ class DaemonState:
     origin: str
     version: str
     started: datetime
+    #: origins of lost journals whose backups are ours by order
+    adopted: tuple[str, ...] = ()
     ready: bool
     #: why it is not ready
     unready: tuple[str, ...] = ()
@@ -177,6 +179,22 @@ class UncoveredVolume:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PausedPolicy:
+    """A policy that starts nothing until it is resumed."""
+
+    #: "*" for all of them
+    policy: str
+    since: datetime
+    #: when it was to be over
+    until: datetime
+    overdue: bool
+    by: str
+    reason: str
+    #: all of this in a sentence
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DueNext:
     """A policy's next due time, and how many volumes are due then."""
 
@@ -233,3 +251,5 @@ class Report:
     next: tuple[DueNext, ...]
     #: newest first
     recent: tuple[FinishedRun, ...]
+    #: longest first
+    paused: tuple[PausedPolicy, ...] = ()

@@ -5,9 +5,10 @@ from datetime import datetime
 from lhbackupd.core.cluster import Volume
 from lhbackupd.core.coverage import Cover
 from lhbackupd.core.model import Mode, Run
+from lhbackupd.core.pausing import Pause
 from lhbackupd.core.protection import Protection
 from lhbackupd.surface import words
-from lhbackupd.surface.report import CoveredVolume, FinishedRun, RunningRun, UncoveredVolume, WaitingRun
+from lhbackupd.surface.report import CoveredVolume, FinishedRun, PausedPolicy, RunningRun, UncoveredVolume, WaitingRun
 from lhbackupd.surface.standing import Standing, late, standing, waits_for, why
 
 
@@ -68,7 +69,7 @@ def running(run: Run, volume: Volume | None) -> RunningRun:
         attempt=run.attempt,
         phase=run.phase,
         since=run.entered.get(run.phase.value, start),
-        reason=run.reason,
+        reason=f"called off; {run.reason}" if run.cancelled and run.outcome is None else run.reason,
         outcome=run.outcome,
         node=run.node,
         target=run.target,
@@ -94,6 +95,19 @@ def waiting(run: Run, volume: Volume | None, now: datetime) -> WaitingRun:
         waits_for=waits_for(run, now),
         reason=run.reason,
         not_before=run.not_before,
+    )
+
+
+def paused(pause: Pause, now: datetime) -> PausedPolicy:
+    """A pause that holds."""
+    return PausedPolicy(
+        policy=pause.policy,
+        since=pause.since,
+        until=pause.until,
+        overdue=pause.overdue(now),
+        by=pause.by,
+        reason=pause.reason,
+        words=pause.words(now),
     )
 
 

@@ -79,6 +79,8 @@ class Wait(StrEnum):
     VOLUME = "volume"
     #: a backup that somebody else has running
     BACKUP = "backup"
+    #: its policy, or all, to be resumed
+    PAUSE = "pause"
     #: a place in the cluster, `limits.cluster`
     CLUSTER = "cluster"
     #: a place on a node, `limits.per_node`, or any node to be Ready
@@ -95,6 +97,8 @@ _BEGINNINGS = (
     ("waits until the volume has settled", Wait.SETTLING),
     ("waits until Longhorn's setting", Wait.SETTING),
     ("waits until Longhorn lists", Wait.LONGHORN),
+    ("waits: policy ", Wait.PAUSE),
+    ("waits: every policy is paused", Wait.PAUSE),
     ("waits: backup target ", Wait.TARGET),
     ("waits: strict-local: ", Wait.NODE),
     ("waits: no node is Ready", Wait.NODE),

@@ -89,6 +89,7 @@ def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
         schedules=len(schedules),
         next=_next(schedules, upcoming),
         recent=tuple(rows.finished(run) for run in recent),
+        paused=tuple(rows.paused(pause, now) for pause in sources.keeper.orders.pauses),
     )
 
 
@@ -99,6 +100,7 @@ def _daemon(sources: Sources, now: datetime) -> DaemonState:
         origin=sources.origin.journal,
         version=sources.version,
         started=sources.started,
+        adopted=tuple(sorted(sources.keeper.orders.origin.adopted)),
         ready=not unready,
         unready=unready,
         journal_trouble=sources.keeper.books.trouble,

@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 from typing_extensions import override
 
 from lhbackupd.clock import Clock
-from lhbackupd.core.cluster import Backup, Fault, Node, Setting, Target, Volume
+from lhbackupd.core.cluster import Fault, Node, Setting, Target, Volume
 from lhbackupd.core.commands import Command, Seen
 from lhbackupd.core.model import Limits, Match, Origin, Outcome, Phase, Policy, Retry, Run
 from lhbackupd.core.protection import Protection, after
+from lhbackupd.core.retention import Verdict
 from lhbackupd.engine.inventory import Inventory, Picture
 from lhbackupd.engine.journal import Journal
 from lhbackupd.engine.keeper import Keeper, Rules
@@ -63,13 +64,15 @@ class StillClock(Clock):
 class NoLonghorn:
     """Nothing here may talk to Longhorn."""
 
+    server_date: datetime | None = None
+
     async def look(self, run: Run) -> Seen:
         raise NotImplementedError
 
     async def act(self, run: Run, command: Command) -> Fault | None:
         raise NotImplementedError
 
-    async def prune(self, run: Run, policy: Policy) -> tuple[tuple[Backup, ...], Fault | None]:
+    async def prune(self, volume: str, policy: Policy, origin: Origin) -> tuple[tuple[Verdict, ...], Fault | None]:
         raise NotImplementedError
 
 

@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Metric
 
 from lhbackupd.core.cluster import Backup, Fault, FaultKind
 from lhbackupd.core.model import Outcome, Phase
+from lhbackupd.core.pausing import Pause
+from lhbackupd.core.retention import Verdict
 from lhbackupd.engine.events import Defect, Event, JournalTrouble, Missed, Moved, Polled, Pruned, Rescheduled
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.scheduler import Changes
@@ -70,7 +72,7 @@ def test_missed_pruned_and_defects_are_counted(registry: CollectorRegistry, metr
     backup = Backup(name="b", volume="pvc-a", snapshot="s", state="Completed")
     for event in (
         Missed(queued("pvc-a"), 3),
-        Pruned(ended("pvc-a", Outcome.COMPLETED), (backup, backup), FAULT),
+        Pruned("nightly", "pvc-a", (Verdict(backup), Verdict(backup)), FAULT),
         Defect(running("pvc-a"), ValueError("x")),
         Rescheduled(Changes()),
         JournalTrouble("full"),
@@ -159,11 +161,12 @@ def test_workings_show_trouble(registry: CollectorRegistry, house: House) -> Non
 def everything(house: House, metrics: Metrics) -> None:
     house.has(volume("pvc-a"))
     house.knows(ended("pvc-a", Outcome.COMPLETED, protected_until=TODAY))
+    house.keeper.orders._pauses = {"*": Pause(policy="*", since=TODAY, until=NOON, by="uid 0")}
     happened: tuple[Event, ...] = (
         Moved(None, ended("pvc-a", Outcome.COMPLETED)),
         Polled(Picture(), house.inventory.picture),
         Missed(queued("pvc-a"), 1),
-        Pruned(ended("pvc-a", Outcome.COMPLETED), (), None),
+        Pruned("nightly", "pvc-a", (), None),
     )
     for event in happened:
         metrics(event)
@@ -196,3 +199,12 @@ def test_no_label_ever_holds_the_id_of_a_run_or_backup(
     house.keeper.active["x"] = running("pvc-a", Phase.DETACHING, backup="backup-1")
     values = {value for metric in registry.collect() for sample in metric.samples for value in sample.labels.values()}
     assert not {value for value in values if "run-" in value or "backup-1" in value or "ticket" in value}
+
+
+def test_a_pause_has_its_times_while_it_holds(registry: CollectorRegistry, house: House) -> None:
+    started, until = "lhbackupd_pause_started_timestamp_seconds", "lhbackupd_paused_until_timestamp_seconds"
+    assert registry.get_sample_value(started, {"policy": "*"}) is None
+    pause = Pause(policy="*", since=TODAY, until=NOON, by="uid 0")
+    house.keeper.orders._pauses = {"*": pause}
+    assert registry.get_sample_value(started, {"policy": "*"}) == TODAY.timestamp()
+    assert registry.get_sample_value(until, {"policy": "*"}) == NOON.timestamp()

@@ -5,6 +5,7 @@ import pytest
 
 from lhbackupd.core.cluster import Fault, FaultKind, Node, Setting, Target
 from lhbackupd.core.model import Outcome, Phase
+from lhbackupd.core.pausing import Pause
 from lhbackupd.engine.events import Moved
 from lhbackupd.surface.markup import ROWS
 from lhbackupd.surface.page import page
@@ -107,3 +108,13 @@ def test_a_long_table_is_cut_and_says_so(house: House) -> None:
     house.has(*(volume(f"pvc-{number}") for number in range(ROWS + 3)))
     text = page(house.report())
     assert "and 3 more, see" in text
+
+
+def test_a_pause_is_an_alarm_at_the_top(house: House) -> None:
+    until = NOON + timedelta(hours=1)
+    pause = Pause(policy="nightly", since=NOON, until=until, by="uid 0", reason="<b>disks</b>")
+    house.keeper.orders._pauses = {"nightly": pause}
+    assert (
+        "Policy nightly is paused since 2026-10-22 12:00:00 UTC by uid 0: <b>disks</b>; "
+        "until 2026-10-22 13:00:00 UTC. What is due waits." in shown(house).said
+    )

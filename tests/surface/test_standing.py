@@ -8,6 +8,7 @@ from lhbackupd.core.cluster import BackupProgress, Engine, Fault, FaultKind, Nod
 from lhbackupd.core.commands import Seen
 from lhbackupd.core.machine import decide
 from lhbackupd.core.model import Limits, Now, Outcome, Run
+from lhbackupd.core.pausing import ALL, Pause
 from lhbackupd.core.protection import after
 from lhbackupd.core.windows import parse_window
 from lhbackupd.surface.standing import Standing, Wait, standing, waits_for, why
@@ -28,6 +29,7 @@ READY = {"node-1": Node(name="node-1", ready=True)}
         (Outcome.YIELDED, Standing.UNPROTECTED),
         (Outcome.INTERRUPTED, Standing.UNPROTECTED),
         (Outcome.GONE, Standing.UNPROTECTED),
+        (Outcome.CANCELLED, Standing.UNPROTECTED),
         (Outcome.FAILED, Standing.FAILING),
     ],
 )
@@ -123,3 +125,10 @@ def test_a_run_that_is_not_to_start_yet_waits_for_its_time_and_a_new_one_for_its
     assert waits_for(again, NOON) is Wait.TIME
     assert waits_for(again, NOON + timedelta(minutes=2)) is Wait.TURN
     assert waits_for(queued("pvc-a"), NOON) is Wait.TURN
+
+
+@pytest.mark.parametrize("name", ["nightly", ALL])
+def test_a_run_of_a_paused_policy_waits_for_it_to_be_resumed(name: str) -> None:
+    pause = Pause(policy=name, since=NOON, until=NOON, by="uid 0")
+    seen = Seen(volume=VOLUME, paused=pause.words(NOON), slot=Slot(node="", target=""))
+    assert waits_for(decided(seen), NOON) is Wait.PAUSE
