@@ -14,7 +14,7 @@ COPY lhbackupd ./lhbackupd
 RUN python -m build --wheel --outdir /dist
 # the same path as in the next stage, since scripts name their interpreter; compiled here, as nothing can be written there
 RUN python -m venv --without-pip /opt/lhbackupd \
- && python -m pip --python /opt/lhbackupd/bin/python install --compile /dist/*.whl
+ && python -m pip --python /opt/lhbackupd/bin/python install --compile "$(echo /dist/*.whl)[notify]"
 
 FROM python:3.13-slim
 ARG VERSION=0.1.0

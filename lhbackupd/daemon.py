@@ -25,6 +25,7 @@ from lhbackupd.engine.closeup import close_up
 from lhbackupd.engine.events import Event
 from lhbackupd.engine.keeper import Keeper
 from lhbackupd.engine.scheduler import Key
+from lhbackupd.messengers import messengers
 from lhbackupd.surface import control, questions, server, web
 from lhbackupd.surface.doorway import NoDirectory, doorway
 from lhbackupd.surface.explain import check_known, explain
@@ -35,6 +36,7 @@ from lhbackupd.surface.health import Pulse, stands_still, unready
 from lhbackupd.surface.logs import logger
 from lhbackupd.surface.metrics import Metrics
 from lhbackupd.surface.narrator import LogListener
+from lhbackupd.surface.notify import Notifier, Pinger
 from lhbackupd.surface.plan import plan
 from lhbackupd.surface.report import Report
 from lhbackupd.surface.status import Recent, Sources, report
@@ -63,6 +65,8 @@ class Daemon:
         self._log = logger()
         self._engine: Engine
         self._narrator = LogListener(log=self._log, known=self._known)
+        #: who else is told of events, once the engine is there
+        self._messengers: tuple[Notifier | Pinger, ...] = ()
         #: what was wrong with the configuration at the last SIGHUP
         self._faults: tuple[str, ...] = ()
 
@@ -82,6 +86,15 @@ class Daemon:
             self._engine = engine = await assemble(
                 self._config, clock=self._clock, longhorn=longhorn, offload=worker, tell=self._tell
             )
+            self._messengers = messengers(
+                self._config,
+                engine,
+                report=self._report,
+                count=self._metrics.notified,
+                clock=self._clock,
+                offload=worker,
+                log=self._log,
+            )
             self._advise(self._config)
             commands = self._open_door(stack)
             self._recent.runs = await worker(engine.journal.history)
@@ -92,6 +105,8 @@ class Daemon:
                 tasks.create_task(self._reload(hup, done), name="reload")
                 tasks.create_task(self._prune(done), name="prune")
                 tasks.create_task(self._pulse.run(done), name="pulse")
+                for messenger in self._messengers:
+                    tasks.create_task(messenger.run(done), name=type(messenger).__name__)
                 if commands is not None:
                     tasks.create_task(self._obey(commands, done), name="control")
                 tasks.create_task(
@@ -113,7 +128,7 @@ class Daemon:
         return self._engine.keeper.books.protections.get(key)
 
     def _tell(self, event: Event) -> None:
-        for listener in (self._narrator, self._metrics, self._recent):
+        for listener in (self._narrator, self._metrics, self._recent, *self._messengers):
             try:
                 listener(event)
             except Exception:  # noqa: BLE001 -- who only listens must not stop a run that gives a volume back

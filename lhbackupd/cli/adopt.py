@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from lhbackupd.cli.door import Declined, Unanswered, ask
-from lhbackupd.cli.options import FAILED, UNREACHABLE, clock_option, config_option, die, order, read_config
+from lhbackupd.cli.options import FAILED, UNREACHABLE, clock_option, config_option, die, order, read_config, say
 from lhbackupd.cli.origins import Unknown, known_origin, origins, surveyed
 from lhbackupd.clock import Clock
 from lhbackupd.config import Config
@@ -64,10 +64,10 @@ def command(config_path: Path, origin: str | None, clock: Clock, as_json: bool) 
 def _show(answer: Adopted) -> None:
     for held in answer.given_back:
         what = f"NOT given back ({held.fault})" if held.fault else "given back"
-        click.echo(f"{held.volume}: {held.claim} ticket {held.ticket} {what}")
+        say(f"{held.volume}: {held.claim} ticket {held.ticket} {what}")
     if not answer.given_back:
-        click.echo("no ticket of this instance is without a live run: nothing to adopt")
-    click.echo(f"work may not start: {answer.blocked}" if answer.blocked else "work may start")
+        say("no ticket of this instance is without a live run: nothing to adopt")
+    say(f"work may not start: {answer.blocked}" if answer.blocked else "work may start")
 
 
 def _adopt_origin(config: Config, clock: Clock, origin: str, *, as_json: bool) -> None:
@@ -89,4 +89,4 @@ def _adopt_origin(config: Config, clock: Clock, origin: str, *, as_json: bool) -
         click.echo(raw)
         return
     answer = msgspec.json.decode(raw, type=AdoptedOrigin)
-    click.echo(f"{found[origin]} backups of origin {origin} are ours by now; adopted: {', '.join(answer.adopted)}")
+    say(f"{found[origin]} backups of origin {origin} are ours by now; adopted: {', '.join(answer.adopted)}")

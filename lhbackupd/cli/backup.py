@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from lhbackupd.cli.options import FAILED, config_option, order, read_config
+from lhbackupd.cli.options import FAILED, config_option, order, read_config, say
 from lhbackupd.cli.waiting import protected, until_finished
 from lhbackupd.core.model import Phase
 from lhbackupd.surface.orders import Asked, AskedRun
@@ -37,7 +37,7 @@ def command(volumes: tuple[str, ...], config_path: Path, policy: str | None, wai
     asked = msgspec.json.decode(raw, type=Asked)
     if not as_json:
         for one in asked.runs:
-            click.echo(_queued(one))
+            say(_queued(one))
     if not wait:
         if as_json:
             click.echo(raw)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from lhbackupd.cli.options import config_option, order, read_config
+from lhbackupd.cli.options import config_option, order, read_config, say
 from lhbackupd.cli.waiting import told, until_finished
 from lhbackupd.surface.orders import RunState
 
@@ -36,6 +36,6 @@ def command(run: str, config_path: Path, wait: bool, as_json: bool) -> None:
     if as_json:
         click.echo(raw)
     elif state.finished:
-        click.echo(told(state))
+        say(told(state))
     else:
-        click.echo(f"{state.volume}: run {state.run} is called off; phase {state.phase.value}: {state.reason}")
+        say(f"{state.volume}: run {state.run} is called off; phase {state.phase.value}: {state.reason}")

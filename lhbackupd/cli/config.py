@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from lhbackupd.cli.options import config_option, read_config
+from lhbackupd.cli.options import USAGE, config_option, die, read_config, refused_channels
 from lhbackupd.config import advice, example, show
 
 
@@ -21,6 +21,8 @@ def check_command(config_path: Path) -> None:
     What it says that was hardly meant is told as a warning, with exit code 0.
     """
     config = read_config(config_path)
+    if refused := refused_channels(config):
+        die(refused, USAGE)
     for line in advice(config):
         click.echo(f"{config_path}: warning: {line}")
     click.echo(f"{config_path}: no faults")

@@ -14,7 +14,7 @@ from lhbackupd import __version__
 from lhbackupd.assembly import connect
 from lhbackupd.cli.asking import Refused, fetch
 from lhbackupd.cli.door import Declined, Unanswered, ask
-from lhbackupd.cli.options import FAILED, UNREACHABLE, USAGE, clock_option, config_option
+from lhbackupd.cli.options import FAILED, UNREACHABLE, USAGE, clock_option, config_option, say
 from lhbackupd.clock import Clock
 from lhbackupd.config import Config, ConfigFault, load
 from lhbackupd.core.model import Run
@@ -60,9 +60,9 @@ def command(config_path: Path, clock: Clock, as_json: bool) -> None:
 
 def _show(findings: Iterable[Finding]) -> None:
     for finding in findings:
-        click.echo(f"{_SIGNS[finding.level]} {finding.check}: {finding.text}")
+        say(f"{_SIGNS[finding.level]} {finding.check}: {finding.text}")
         if finding.next:
-            click.echo(f"        → {finding.next}")
+            say(f"        → {finding.next}")
 
 
 def gather(config: Config, clock: Clock) -> Facts:

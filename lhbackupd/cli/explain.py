@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from lhbackupd.cli.asking import ask
-from lhbackupd.cli.options import FAILED, USAGE, config_option, die, read_config
+from lhbackupd.cli.options import FAILED, USAGE, config_option, die, read_config, say
 from lhbackupd.core.outlook import Planned
 from lhbackupd.surface.explanation import NAME, NO_NAME, Explanation, PolicyWord, RunWord
 from lhbackupd.surface.words import moment, span
@@ -37,8 +37,7 @@ def command(volume: str, config_path: Path, everything: bool, as_json: bool) -> 
     if as_json:
         click.echo(raw)
     else:
-        for line in _lines(found, everything=everything):
-            click.echo(line)
+        say(*_lines(found, everything=everything))
     if not found.fine:
         raise SystemExit(FAILED)
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from lhbackupd.cli.options import FAILED, config_option, die, read_config
+from lhbackupd.cli.screen import Screen, table
 from lhbackupd.core.model import Run
 
 
@@ -31,15 +31,13 @@ def command(volume: str | None, config_path: Path, policy: str | None, limit: in
     if as_json:
         click.echo(msgspec.json.encode({"version": 1, "runs": runs}).decode())
     else:
-        Console(soft_wrap=False).print(_table(runs))
+        Screen().print(_table(runs))
 
 
 def _table(runs: tuple[Run, ...]) -> Table:
-    table = Table(box=None, pad_edge=False, title=None if runs else "no run has finished yet")
-    for name in ("finished (UTC)", "volume", "policy", "outcome"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("reason", overflow="fold")
+    title = None if runs else "no run has finished yet"
+    made = table("finished (UTC)", "volume", "policy", "outcome", last="reason", title=title)
     for run in runs:
         ended = f"{run.finished_at:%Y-%m-%d %H:%M:%S}" if run.finished_at else ""
-        table.add_row(ended, run.volume, run.policy, run.outcome or "", run.reason)
-    return table
+        made.add_row(ended, run.volume, run.policy, run.outcome or "", run.reason)
+    return made

@@ -14,7 +14,7 @@ import msgspec
 
 from lhbackupd.assembly import AlreadyRunning, connect, lock_state
 from lhbackupd.cli.door import Declined, Unanswered, ask
-from lhbackupd.cli.options import FAILED, UNREACHABLE, clock_option, config_option, die, read_config
+from lhbackupd.cli.options import FAILED, UNREACHABLE, clock_option, config_option, die, read_config, say
 from lhbackupd.clock import Clock
 from lhbackupd.config import Config
 from lhbackupd.core.leases import Claim
@@ -51,8 +51,7 @@ def command(config_path: Path, clock: Clock, as_json: bool) -> None:
         document = {"version": 1, "left": left, "belongings": ours, "faults": faults}
         click.echo(msgspec.json.encode(document).decode())
     else:
-        for line in (*_given_back(left), "", *_belongings(left, ours, faults), "", *_advice(config)):
-            click.echo(line)
+        say(*_given_back(left), "", *_belongings(left, ours, faults), "", *_advice(config))
     if left.remaining:
         raise SystemExit(FAILED)
 

@@ -27,6 +27,8 @@ _COMMANDS = {
     "leave": "lhbackupd.cli.leave:command",
     "import-jobs": "lhbackupd.cli.importing:command",
     "config": "lhbackupd.cli.config:group",
+    "notify": "lhbackupd.cli.notify:group",
+    "completion": "lhbackupd.cli.completion:command",
 }
 
 

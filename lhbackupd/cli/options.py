@@ -15,10 +15,14 @@ from lhbackupd.cli.door import Declined, Unanswered, ask
 from lhbackupd.clock import Clock
 from lhbackupd.config import Config, ConfigFault, load
 from lhbackupd.config.values import read_span
+from lhbackupd.longhorn.errors import visible
 
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
 #: seconds that an order may take, with a look at Longhorn
 _TIMEOUT = 120.0
+
+#: characters of one line or cell
+LONGEST = 4096
 
 DEFAULT_CONFIG = Path("/etc/lhbackupd/config.toml")
 
@@ -56,6 +60,12 @@ clock_option = click.option(
 )
 
 
+def say(*lines: str, err: bool = False) -> None:
+    """Print lines, in which foreign text can neither break a line nor steer the terminal."""
+    for line in lines:
+        click.echo(visible(line, LONGEST), err=err)
+
+
 class SpanType(click.ParamType[float]):
     """A duration as in the configuration, in seconds."""
 
@@ -71,8 +81,7 @@ class SpanType(click.ParamType[float]):
 
 def die(lines: Iterable[str], code: int) -> NoReturn:
     """End the command with lines on standard error and an exit code."""
-    for line in lines:
-        click.echo(line, err=True)
+    say(*lines, err=True)
     sys.exit(code)
 
 
@@ -93,3 +102,12 @@ def read_config(path: Path) -> Config:
         return load(path)
     except ConfigFault as error:
         die((str(fault) for fault in error.faults), USAGE)
+
+
+def refused_channels(config: Config) -> tuple[str, ...]:
+    """The channels of [notify] that Apprise does not take, one line each; to ask takes a second if there are any."""
+    if config.notify.urls_file is None:
+        return ()
+    from lhbackupd.messengers import refused
+
+    return refused(config.notify)

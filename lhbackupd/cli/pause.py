@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from lhbackupd.cli.options import USAGE, SpanType, config_option, die, order, read_config
+from lhbackupd.cli.options import USAGE, SpanType, config_option, die, order, read_config, say
 from lhbackupd.surface.pauses import Paused, Resumed
 
 _policy = click.option("--policy", help="This policy.")
@@ -51,8 +51,8 @@ def pause(
     if as_json:
         click.echo(raw)
         return
-    click.echo(answer.words)
-    click.echo(f"{answer.running} runs go on and are finished, {answer.waiting} wait")
+    say(answer.words)
+    say(f"{answer.running} runs go on and are finished, {answer.waiting} wait")
 
 
 @click.command("resume")
@@ -77,8 +77,8 @@ def resume(config_path: Path, policy: str | None, everything: bool, as_json: boo
         click.echo(raw)
         return
     for ended in answer.ended:
-        click.echo(f"{ended.what} no longer paused")
+        say(f"{ended.what} no longer paused")
     if answer.still:
-        click.echo(f"it starts nothing all the same: {answer.still}")
+        say(f"it starts nothing all the same: {answer.still}")
     elif not answer.ended:
-        click.echo("nothing was paused")
+        say("nothing was paused")

@@ -7,11 +7,11 @@ from urllib.parse import quote
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from lhbackupd.cli.asking import ask
-from lhbackupd.cli.options import FAILED, config_option, read_config
+from lhbackupd.cli.options import FAILED, config_option, read_config, say
+from lhbackupd.cli.screen import Screen, table
 from lhbackupd.core.outlook import Miss, Planned
 from lhbackupd.surface.plan import Peak, Plan
 from lhbackupd.surface.words import moment, span
@@ -37,12 +37,12 @@ def command(config_path: Path, reach: str, every_run: bool, as_json: bool) -> No
     if as_json:
         click.echo(raw)
     else:
-        _show(plan, Console(), every_run=every_run)
+        _show(plan, Screen(), every_run=every_run)
     if plan.misses or plan.overruns or plan.put_off:
         raise SystemExit(FAILED)
 
 
-def _show(plan: Plan, console: Console, *, every_run: bool) -> None:
+def _show(plan: Plan, console: Screen, *, every_run: bool) -> None:
     cut = "" if plan.whole else ", and no further: there are too many runs for one plan"
     click.echo(f"from {moment(plan.at)} to {moment(plan.until)}{cut}")
     if every_run:
@@ -51,15 +51,7 @@ def _show(plan: Plan, console: Console, *, every_run: bool) -> None:
         console.print(_days(plan.runs))
         click.echo(f"{len(plan.runs)} runs; --runs shows each")
     for line in (*_idle(plan.runs), *_peaks(plan), *_misses(plan.misses), *_late(plan)):
-        click.echo(line)
-
-
-def _table(*names: str, last: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in names:
-        table.add_column(name, no_wrap=True)
-    table.add_column(last, overflow="fold")
-    return table
+        say(line)
 
 
 def _days(runs: Iterable[Planned]) -> Table:
@@ -67,24 +59,24 @@ def _days(runs: Iterable[Planned]) -> Table:
     days: dict[tuple[date, str], list[Planned]] = {}
     for run in runs:
         days.setdefault((run.due.date(), run.policy), []).append(run)
-    table = _table("due (UTC)", "policy", "runs", "first begins", "last ends", last="work")
+    made = table("due (UTC)", "policy", "runs", "first begins", "last ends", last="work")
     for (day, policy), found in sorted(days.items()):
         starts = [run.start for run in found if run.start]
         ends = [run.end for run in found if run.end]
         work = sum((run.end - run.start).total_seconds() for run in found if run.start and run.end)
         first, last = f"{min(starts):%m-%d %H:%M}" if starts else "", f"{max(ends):%m-%d %H:%M}" if ends else ""
-        table.add_row(f"{day}", policy, str(len(found)), first, last, span(work) if starts else "none")
-    return table
+        made.add_row(f"{day}", policy, str(len(found)), first, last, span(work) if starts else "none")
+    return made
 
 
 def _runs(runs: Iterable[Planned]) -> Table:
-    table = _table("begins (UTC)", "lasts", "volume", "policy", "due", "node", last="in words")
+    made = table("begins (UTC)", "lasts", "volume", "policy", "due", "node", last="in words")
     for run in runs:
         begins = f"{run.start:%m-%d %H:%M:%S}" if run.start else ""
         lasts = span((run.end - run.start).total_seconds()) if run.start and run.end else ""
         words = "; ".join(_words(run))
-        table.add_row(begins, lasts, run.volume, run.policy, f"{run.due:%m-%d %H:%M}", run.node, words)
-    return table
+        made.add_row(begins, lasts, run.volume, run.policy, f"{run.due:%m-%d %H:%M}", run.node, words)
+    return made
 
 
 def _words(run: Planned) -> Iterator[str]:

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
-from lhbackupd.cli.options import FAILED, UNREACHABLE, clock_option, config_option, die, order, read_config
+from lhbackupd.cli.options import FAILED, UNREACHABLE, clock_option, config_option, die, order, read_config, say
 from lhbackupd.cli.origins import Unknown, known_origin, surveyed
+from lhbackupd.cli.screen import Screen, table
 from lhbackupd.clock import Clock
 from lhbackupd.config import Config
 from lhbackupd.core.model import Origin
@@ -88,10 +87,10 @@ def command(
         click.echo(raw)
     else:
         for one in answer.deleted:
-            click.echo(f"deleted {one.backup} of {one.volume} ({one.policy}): {one.why}")
+            say(f"deleted {one.backup} of {one.volume} ({one.policy}): {one.why}")
         for fault in answer.faults:
-            click.echo(f"NOT all deleted: {fault}")
-        click.echo(f"{len(answer.deleted)} deleted; {answer.looked_at} pairs of policy and volume looked at")
+            say(f"NOT all deleted: {fault}")
+        say(f"{len(answer.deleted)} deleted; {answer.looked_at} pairs of policy and volume looked at")
     if answer.faults:
         raise SystemExit(FAILED)
 
@@ -153,18 +152,15 @@ def judge(config: Config, survey: Survey, origin: Origin) -> list[Judged]:
 
 
 def _show(found: list[Judged], faults: Iterable[str]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for name in ("volume", "policy", "backup", "made (UTC)", ""):
-        table.add_column(name, no_wrap=True)
-    table.add_column("why", overflow="fold")
+    rows = table("volume", "policy", "backup", "made (UTC)", "", last="why")
     for each in found:
         made = f"{each.created:%Y-%m-%d %H:%M:%S}" if each.created else ""
         verdict, why = ("stays", ", ".join(each.kept_by)) if each.kept_by else ("GOES", each.why)
-        table.add_row(each.volume, each.policy, each.backup, made, verdict, why)
-    console = Console()
+        rows.add_row(each.volume, each.policy, each.backup, made, verdict, why)
+    console = Screen()
     if found:
-        console.print(table)
+        console.print(rows)
     gone = sum(not each.kept_by for each in found)
     console.print(f"{gone} of {len(found)} backups would be deleted; nothing was")
     for fault in faults:
-        console.print(f"could not be read, so this list lacks something: {fault}", markup=False)
+        console.print(f"could not be read, so this list lacks something: {fault}")

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import click
 
-from lhbackupd.cli.options import FAILED, clock_option, config_option, die, read_config
+from lhbackupd.cli.options import (
+    FAILED,
+    USAGE,
+    clock_option,
+    config_option,
+    die,
+    read_config,
+    refused_channels,
+)
 from lhbackupd.clock import Clock
 from lhbackupd.config import load
 
@@ -26,6 +34,8 @@ def command(config_path: Path, clock: Clock) -> None:
     from lhbackupd.surface.server import ListenError
 
     config = read_config(config_path)
+    if refused := refused_channels(config):
+        die(refused, USAGE)
     configure(form=config.log.format, level=config.log.level, stream=sys.stdout, now=clock.now)
     #: what a person can mend, said in one line each
     users = (JournalError, AlreadyRunning, ControlError, ListenError, ValueError, OSError)

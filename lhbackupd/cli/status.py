@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from lhbackupd.cli.asking import ask
 from lhbackupd.cli.options import FAILED, config_option, read_config
+from lhbackupd.cli.screen import Screen, table
 from lhbackupd.core.rpo import Rpo
 from lhbackupd.surface.report import CoveredVolume, Report
 
@@ -29,25 +29,25 @@ def command(config_path: Path, as_json: bool) -> None:
     if as_json:
         click.echo(raw)
     else:
-        _show(report, Console())
+        _show(report, Screen())
     totals = report.totals
     overdue = any(pause.overdue for pause in report.paused)
     if totals.unprotected or totals.failing or totals.uncovered or overdue or not report.daemon.ready:
         raise SystemExit(FAILED)
 
 
-def _show(report: Report, console: Console) -> None:
+def _show(report: Report, console: Screen) -> None:
     daemon, longhorn, totals = report.daemon, report.longhorn, report.totals
     console.print(f"lhbackupd {daemon.version} ({daemon.instance}), {'ready' if daemon.ready else 'NOT READY'}")
     for reason in daemon.unready:
-        console.print(f"  {reason}", markup=False)
+        console.print(f"  {reason}")
     if daemon.adopted:
         console.print(f"origin {daemon.origin}, with {', '.join(daemon.adopted)} adopted")
     for pause in report.paused:
-        console.print(f"PAUSED{', OVERDUE' if pause.overdue else ''}: {pause.words}", markup=False)
+        console.print(f"PAUSED{', OVERDUE' if pause.overdue else ''}: {pause.words}")
     reach = "reachable" if longhorn.reachable else f"NOT REACHABLE: {longhorn.fault}"
-    console.print(f"Longhorn at {longhorn.url}: {reach}", markup=False)
-    console.print(f"setting {longhorn.setting}: {longhorn.setting_means}", markup=False)
+    console.print(f"Longhorn at {longhorn.url}: {reach}")
+    console.print(f"setting {longhorn.setting}: {longhorn.setting_means}")
     console.print(
         f"{totals.protected} protected, {totals.unprotected} unprotected, {totals.failing} failing, "
         f"{totals.suspended} suspended, {totals.uncovered} uncovered, "
@@ -56,28 +56,25 @@ def _show(report: Report, console: Console) -> None:
     if report.volumes:
         console.print(_volumes(report))
     for row in report.uncovered:
-        console.print(f"{row.volume}: NOT COVERED: {row.reason}", markup=False)
+        console.print(f"{row.volume}: NOT COVERED: {row.reason}")
     for row in report.elsewhere:
-        console.print(f"{row.volume}: {row.reason}", markup=False)
+        console.print(f"{row.volume}: {row.reason}")
     for name, jobs in sorted({(row.volume, row.jobs) for row in report.volumes if row.jobs}):
-        console.print(f"{name}: backed up by Longhorn's recurring job {' and '.join(jobs)} as well", markup=False)
+        console.print(f"{name}: backed up by Longhorn's recurring job {' and '.join(jobs)} as well")
     for policy in report.unused:
-        console.print(f"policy {policy} matches no volume", markup=False)
+        console.print(f"policy {policy} matches no volume")
     for run in report.running:
-        console.print(f"running  {run.volume} ({run.policy}): {run.phase} {run.progress} % {run.reason}", markup=False)
+        console.print(f"running  {run.volume} ({run.policy}): {run.phase} {run.progress} % {run.reason}")
     for waiting in report.waiting:
-        console.print(f"waiting  {waiting.volume} ({waiting.policy}): {waiting.reason}", markup=False)
+        console.print(f"waiting  {waiting.volume} ({waiting.policy}): {waiting.reason}")
 
 
 def _volumes(report: Report) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in ("volume", "policy", "standing", "next due (UTC)"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("in words", overflow="fold")
+    made = table("volume", "policy", "standing", "next due (UTC)", last="in words")
     for row in report.volumes:
         due = f"{row.next_due:%m-%d %H:%M}" if row.next_due else ""
-        table.add_row(row.volume, row.policy, row.standing, due, _in_words(row))
-    return table
+        made.add_row(row.volume, row.policy, row.standing, due, _in_words(row))
+    return made
 
 
 def _in_words(row: CoveredVolume) -> str:

@@ -4,11 +4,10 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-import click
 import msgspec
 
 from lhbackupd.cli.door import Declined, Unanswered, ask
-from lhbackupd.cli.options import FAILED, UNREACHABLE, die
+from lhbackupd.cli.options import FAILED, UNREACHABLE, die, say
 from lhbackupd.core.model import PROTECTED
 from lhbackupd.surface.orders import RunState
 
@@ -27,7 +26,7 @@ def until_finished(socket: Path, runs: Iterable[RunState], *, quiet: bool) -> tu
             if run.run not in ended and (state := _look(socket, run.run)).finished:
                 ended[run.run] = state
                 if not quiet:
-                    click.echo(told(state))
+                    say(told(state))
         if len(ended) == len(runs):
             return tuple(ended[run.run] for run in runs)
         never.wait(_PAUSE)

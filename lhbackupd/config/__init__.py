@@ -8,6 +8,7 @@ Read on: `schema` (every key), `values` (what single values may be), `layer` (fi
 from lhbackupd.config.advice import advice
 from lhbackupd.config.fault import ConfigFault, Fault
 from lhbackupd.config.loading import Config, check, load
+from lhbackupd.config.notify import Notify
 from lhbackupd.config.printing import example, show
 from lhbackupd.config.schema import Control, Http, Log, Longhorn, State
 
@@ -19,6 +20,7 @@ __all__ = [
     "Http",
     "Log",
     "Longhorn",
+    "Notify",
     "State",
     "advice",
     "check",

@@ -16,7 +16,7 @@ from typing_extensions import override
 from lhbackupd.config.values import mask
 
 #: keys that hold the path of a secret
-SECRET_PATHS = frozenset({"token_file", "password_file", "client_key"})
+SECRET_PATHS = frozenset({"token_file", "password_file", "client_key", "urls_file", "ping_url_file"})
 _LONGEST = 80
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from lhbackupd.config.fault import ConfigFault, Fault, quote
 from lhbackupd.config.layer import SECRETS, TABLES, Layer, Location, read_environment, read_file, section_at
+from lhbackupd.config.notify import Notify
 from lhbackupd.config.schema import Control, Http, Log, Longhorn, Settings, State
 from lhbackupd.core import model
 
@@ -32,6 +33,7 @@ class Config:
     control: Control
     log: Log
     retry: model.Retry
+    notify: Notify
     policies: tuple[model.Policy, ...]
     excludes: tuple[model.Exclude, ...]
     #: as it was written, for `show`
@@ -82,6 +84,7 @@ def _config(settings: Settings, environment: Layer, file: Layer) -> Config:
         control=settings.control,
         log=settings.log,
         retry=settings.retry.value(),
+        notify=settings.notify,
         policies=tuple(policy.value(tuple(each.match for each in excludes)) for policy in settings.policy),
         excludes=excludes,
         settings=settings,

@@ -4,14 +4,16 @@ Defaults are those of the core's own values; `value` turns what was written into
 """
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from lhbackupd.config import values
+from lhbackupd.config import secrets, values
 from lhbackupd.config.match import MatchSection
 from lhbackupd.config.section import Amount, Flag, Label, Objective, Section, Size, Span, Windows, Within, conflict
 from lhbackupd.core import model
+from lhbackupd.core.notices import OF_POLICY, Kind
 from lhbackupd.core.timetable import parse_cron, parse_zone, shortest_gap
 from lhbackupd.core.windows import Window, open_week, parse_window
 
@@ -155,6 +157,17 @@ class Policy(Section):
         default_factory=PatienceSection,
         description="Durations. A phase that does not get on for so long is a failure; the volume is given back.",
     )
+    notify: Annotated[tuple[Kind, ...], BeforeValidator(values.some_of(*OF_POLICY))] = Field(
+        default=_DEFAULT.notify,
+        description="What of this policy is told where [notify] says: that its backups fail, that they are well again,"
+        " that its RPO is violated. [] tells nothing.",
+    )
+    ping_url_file: Annotated[Path, BeforeValidator(secrets.read_ping_file)] | None = Field(
+        default=None,
+        examples=["/etc/lhbackupd/ping-nightly"],
+        description="File with a URL, as healthchecks.io and its like give one: URL/start is called when runs of this"
+        " policy begin, URL when all have ended and none of its volumes fails, else URL/fail.",
+    )
 
     @model_validator(mode="after")
     def _comes_about(self) -> Self:
@@ -201,6 +214,8 @@ class Policy(Section):
             keep=self.keep.value(),
             full_every=self.full_every or 0,
             patience=self.patience.value(),
+            notify=self.notify,
+            ping_url_file=self.ping_url_file,
         )
 
 

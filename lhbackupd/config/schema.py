@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from lhbackupd.config import values
 from lhbackupd.config.match import ExcludeSection
+from lhbackupd.config.notify import Notify
 from lhbackupd.config.policy import Policy
 from lhbackupd.config.section import Amount, FilePath, History, Label, Lease, Section, Span, conflict
 from lhbackupd.core import model
@@ -188,6 +189,7 @@ class Settings(BaseSettings):
     control: Control = Field(default_factory=Control)
     log: Log = Field(default_factory=Log)
     retry: Retry = Field(default_factory=Retry)
+    notify: Notify = Field(default_factory=Notify)
     policy: tuple[Policy, ...] = Field(default=())
     exclude: tuple[ExcludeSection, ...] = Field(
         default=(), examples=[{"reason": "scratch space, made anew by its job", "namespace": ["ci"], "pvc": ["work-*"]}]

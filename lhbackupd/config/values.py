@@ -5,6 +5,7 @@ ValueError with nothing but the words for what is allowed; `loading` adds where 
 back the shortest text that reads as the same value.
 """
 
+import json
 import os
 import re
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from lhbackupd.core.windows import parse_window
 
 _DURATION = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s)?", re.ASCII)
 _SIZE = re.compile(r"(\d{1,15})([KMGT]i?B|B)?", re.ASCII)
+_TIME_OF_DAY = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", re.ASCII)
 _LONGEST_LABEL = 40
 _LONGEST_REASON = 200
@@ -123,6 +125,24 @@ def one_of(*allowed: str) -> BeforeValidator:
         return value
 
     return BeforeValidator(read)
+
+
+def some_of(*allowed: str) -> Callable[[object], tuple[str, ...]]:
+    """A list of some of these words; an empty one is fine."""
+
+    def read(value: object) -> tuple[str, ...]:
+        if not isinstance(value, list | tuple) or not all(isinstance(one, str) and one in allowed for one in value):
+            raise ValueError(f"a list with any of {', '.join(json.dumps(word) for word in allowed)}, or [] for none")
+        return tuple(dict.fromkeys(value))
+
+    return read
+
+
+def read_time_of_day(value: object) -> str:
+    """`off`, or hours and minutes."""
+    if not isinstance(value, str) or (value != "off" and not _TIME_OF_DAY.fullmatch(value)):
+        raise ValueError('"off", or a time of day such as "08:00"')
+    return value
 
 
 def checked(parse: Callable[[str], object]) -> BeforeValidator:

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 
+from .notices import OF_POLICY, Kind
 from .windows import Window
 
 
@@ -171,6 +173,10 @@ class Policy:
     #: every so many-th completed backup of a volume is a full one; 0 for none
     full_every: int = 0
     patience: Patience = field(default_factory=Patience)
+    #: what of it people are told
+    notify: tuple[Kind, ...] = OF_POLICY
+    #: the file with the secret URL that is called when its runs begin, and when they have ended
+    ping_url_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

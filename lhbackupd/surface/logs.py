@@ -62,7 +62,11 @@ def configure(*, form: Form, level: Level, stream: TextIO, now: Callable[[], dat
         structlog.processors.format_exc_info,
         printable,
     ]
-    renderer = _console(colours=stream.isatty()) if console else structlog.processors.JSONRenderer()
+    renderer = (
+        _console(colours=stream.isatty() and not os.environ.get("NO_COLOR"))
+        if console
+        else structlog.processors.JSONRenderer()
+    )
     handler = Lines(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -81,6 +81,12 @@ class Metrics:
         for claim in (Claim.ORPHAN, Claim.EXPIRED):  # there before it counts, so that its first increase is seen
             self._given_back.labels(claim.value)
         self._defects = Counter("lhbackupd_defects", "Runs that met a defect of lhbackupd.", registry=registry)
+        self._notifications = Counter(
+            "lhbackupd_notifications",
+            "Messages and pings by channel: delivered, attempts that failed, dropped because too many waited.",
+            ["channel", "outcome"],
+            registry=registry,
+        )
         self._polls = Histogram(
             "lhbackupd_longhorn_poll_duration_seconds",
             "How long polls of Longhorn took.",
@@ -130,6 +136,10 @@ class Metrics:
                 pass  # gauges show how it stands now
             case _:
                 assert_never(event)
+
+    def notified(self, channel: str, outcome: str, number: int = 1) -> None:
+        """Count messages to a channel."""
+        self._notifications.labels(channel, outcome).inc(number)
 
     def _ended(self, run: Run) -> None:
         if run.outcome is not None:

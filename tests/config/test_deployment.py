@@ -36,14 +36,14 @@ def test_the_unit_checks_the_file_that_it_runs_with() -> None:
 
 def test_variables_in_unit_and_container_file_are_keys(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
-    secret.touch()
+    secret.write_text("json://host\n")  # any secret, and a channel of [notify]
     container = (ROOT / "Dockerfile").read_text()
     found = dict(re.findall(r"^ {4}(LHBACKUPD_\w+)=(\S+)", container, re.MULTILINE))
     assert set(found) == {"LHBACKUPD_HTTP__LISTEN", "LHBACKUPD_CONTROL__SOCKET"}
     assert check(None, found) == ()
     service = (ROOT / "systemd" / "lhbackupd.service").read_text()
     examples = [re.findall(r"(LHBACKUPD_\w+)=(\S+)", line) for line in service.splitlines() if "Environment=" in line]
-    assert len(examples) == 2
+    assert len(examples) == 3
     for example in examples:
         assert check(None, {name: str(secret) if "%d" in value else value for name, value in example}) == ()
 

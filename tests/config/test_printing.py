@@ -32,6 +32,8 @@ def test_the_example_has_every_key_and_what_is_commented_out_is_allowed(tmp_path
     text = text.replace("/etc/lhbackupd/", f"{tmp_path}/").replace(f'token_file = "{tmp_path}/token"', "")
     for name in ("ca.crt", "client.crt", "client.key", "password"):
         (tmp_path / name).touch()
+    (tmp_path / "notify").write_text("ops=json://host")
+    (tmp_path / "ping-nightly").write_text("https://host/uuid")
     file = tmp_path / "config.toml"
     file.write_text(text)
     assert check(file, {}) == ()

@@ -33,7 +33,7 @@ SLOW = 40.0
 #: cron of a policy that waits to be due
 NEVER = "0 0 29 2 *"
 
-_CONFIG = """\
+CONFIG = """\
 [longhorn]
 url = "{url}"
 poll = "5s"
@@ -178,7 +178,7 @@ def _next_minute(now: datetime) -> datetime:
 def write_config(folder: Path, policies: tuple[str, ...], *, url: str = "") -> None:
     """Write the configuration with other policies."""
     path = folder / "config.toml"
-    head = _CONFIG.format(url=url, folder=folder) if url else path.read_text().partition("[[policy]]")[0]
+    head = CONFIG.format(url=url, folder=folder) if url else path.read_text().partition("[[policy]]")[0]
     path.write_text(head + "".join(policies))
 
 

@@ -188,6 +188,7 @@ def everything(house: House, metrics: Metrics) -> None:
     )
     for event in happened:
         metrics(event)
+    metrics.notified("ops", "delivered")
     metrics.observe(Exchange(method="GET", route="/v1/volumes", seconds=0.1, status=200))
 
 
