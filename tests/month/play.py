@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -164,16 +164,15 @@ class Month:
         """Longhorn cannot be reached for a minute, for a quarter of an hour, for hours."""
         clock = self._rig.clock
         lasts = 7200.0
-        await self._pause(self._random, 3600, 86400)
+        await self._pause(self._random, 3600, 43200)
         while True:
             if clock.monotonic() >= end:
                 return
-            start = clock.now()
+            self._gaps.append((clock.now(), datetime.max.replace(tzinfo=UTC)))
             await self._ask("POST", "/sim/faults", {"kind": "status", "status": 503, "path": "/v1/*"})
             await clock.sleep(lasts)
             lasts = self._random.choice((40.0, 900.0, 7200.0))
             await self._ask("DELETE", "/sim/faults")
-            self._gaps.append((start, clock.now()))
             await self._pause(self._random, 12 * 3600, 4 * 86400)
 
     async def _samples(self, end: float) -> None:

@@ -30,6 +30,9 @@ class Truth:
         self._world = world
         self._read = 0
         self._by: dict[tuple[str, int], str] = {}
+        #: what a volume held after so many writes, and what backups hold: neither changes
+        self._present: dict[str, tuple[int, frozenset[int]]] = {}
+        self._kept: dict[str, frozenset[int]] = {}
         #: per volume, when somebody but the daemon got it
         self.attached: dict[str, list[datetime]] = {}
 
@@ -47,14 +50,17 @@ class Truth:
     def unprotected(self, name: str, policy: str) -> Iterator[Write]:
         """The writes in the present content that no completed backup of the policy holds."""
         volume = self._world.volumes[name]
-        known = self._held(volume, policy)
-        for number in writes(volume.chain.content()) - known:
+        if self._present.get(name, (-1,))[0] != volume.write_number:
+            self._present[name] = volume.write_number, writes(volume.chain.content())
+        for number in self._present[name][1] - self._held(volume, policy):
             by = self._by.get((name, number), "")
             yield Write(self._moment(volume.write_times[number]), by == CLIENT)
 
     def _held(self, volume: Volume, policy: str) -> frozenset[int]:
         kept = (
-            writes(backup.content)
+            self._kept[backup.name]
+            if backup.name in self._kept
+            else self._kept.setdefault(backup.name, writes(backup.content))
             for backup in self._world.backups_of(volume.name)
             if backup.state == "Completed" and not backup.deleting and backup.labels.get(LABEL_POLICY) == policy
         )
