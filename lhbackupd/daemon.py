@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
@@ -20,7 +21,7 @@ from lhbackupd.clock import Clock
 from lhbackupd.config import Config, ConfigFault
 from lhbackupd.core.model import Run
 from lhbackupd.core.protection import Protection
-from lhbackupd.engine.events import Event
+from lhbackupd.engine.events import Event, Tell
 from lhbackupd.engine.keeper import Keeper
 from lhbackupd.engine.scheduler import Key
 from lhbackupd.surface import control, server, web
@@ -55,8 +56,10 @@ class Daemon:
         self._pulse = Pulse(clock=clock)
         self._started = clock.now()
         self._log = logger()
+        self._worker = Worker()
         self._engine: Engine
         self._narrator = LogListener(log=self._log, known=self._known)
+        self._listeners: tuple[Tell, ...] = (self._narrator, self._metrics, self._recent)
         #: what was wrong with the configuration at the last SIGHUP
         self._faults: tuple[str, ...] = ()
 
@@ -68,7 +71,7 @@ class Daemon:
         stop, hup, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
         for number, event in ((signal.SIGTERM, stop), (signal.SIGINT, stop), (signal.SIGHUP, hup)):
             asyncio.get_running_loop().add_signal_handler(number, event.set)
-        worker = Worker()
+        worker = self._worker
         with ExitStack() as stack:
             lock_state(self._config.state.url, stack)
             stack.callback(worker.close)
@@ -106,7 +109,7 @@ class Daemon:
         return self._engine.keeper.books.protections.get(key)
 
     def _tell(self, event: Event) -> None:
-        for listener in (self._narrator, self._metrics, self._recent):
+        for listener in self._listeners:
             try:
                 listener(event)
             except Exception:  # noqa: BLE001 -- who only listens must not stop a run that gives a volume back
@@ -129,6 +132,10 @@ class Daemon:
         )
         return report(sources, self._recent.runs)
 
+    async def _history(self, *, volume: str | None, policy: str | None, limit: int) -> tuple[Run, ...]:
+        read = partial(self._engine.journal.history, volume=volume, policy=policy, limit=limit)
+        return await self._worker(read)
+
     async def _listen(self, tasks: asyncio.TaskGroup, done: asyncio.Event) -> None:
         """Serve page, probes and metrics, unless http.listen is off; returns once they can be reached."""
         if self._config.http.address is None:
@@ -139,7 +146,15 @@ class Daemon:
             PlatformCollector(registry=None),
         ):
             self._registry.register(collector)
-        app = web.application(report=self._report, metrics=self._registry, alive=self._pulse.fault, ready=self._unready)
+        shown = web.Web(
+            report=self._report,
+            metrics=self._registry,
+            alive=self._pulse.fault,
+            ready=self._unready,
+            history=self._history,
+        )
+        self._listeners = (*self._listeners, shown.changes)
+        tasks.create_task(shown.changes.run(done), name="changes")
         listening = asyncio.Event()
 
         def started(port: int) -> None:
@@ -147,7 +162,9 @@ class Daemon:
             listening.set()
 
         host, port = self._config.http.address
-        serving = tasks.create_task(server.serve(app, host=host, port=port, started=started, stop=done), name="http")
+        serving = tasks.create_task(
+            server.serve(shown.app, host=host, port=port, started=started, stop=done), name="http"
+        )
         ready = asyncio.create_task(listening.wait())
         await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()

@@ -217,3 +217,5 @@ class Report:
     next: tuple[DueNext, ...]
     #: newest first
     recent: tuple[FinishedRun, ...]
+    #: what is due in the next 24 hours, soonest first; of one policy at most `status.MOST_DUES`
+    day: tuple[DueNext, ...] = ()

@@ -13,8 +13,9 @@ import uvicorn
 from starlette.types import ASGIApp
 from typing_extensions import override
 
-#: connections and requests at once; bytes of a request's head; seconds that an idle connection stays
-CONNECTIONS = 64
+from lhbackupd.surface.connection import CONNECTIONS, Connection
+
+#: bytes of a request's head; seconds that a connection stays after an answer
 HEAD = 16 * 2**10
 IDLE = 5
 #: seconds that requests have to end when it stops
@@ -66,14 +67,15 @@ def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="none",
-        http="h11",
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=CONNECTIONS,
+        # requests of connections that are gone may still be under way; connections have their own limit
+        limit_concurrency=2 * CONNECTIONS,
         h11_max_incomplete_event_size=HEAD,
         timeout_keep_alive=IDLE,
         timeout_graceful_shutdown=GRACE,

@@ -35,6 +35,9 @@ from lhbackupd.surface.report import (
 from lhbackupd.surface.standing import WORST_FIRST, Standing
 
 _INSTANT = timedelta(microseconds=1)
+_DAY = timedelta(hours=24)
+#: due times of one policy that `Report.day` names
+MOST_DUES = 49
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +88,7 @@ def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
         schedules=len(sources.scheduler.schedules),
         next=_next(volumes),
         recent=tuple(rows.finished(run) for run in recent),
+        day=_day(sources, now),
     )
 
 
@@ -191,3 +195,18 @@ def _totals(volumes: Iterable[CoveredVolume], uncovered: tuple[UncoveredVolume, 
 def _next(volumes: Iterable[CoveredVolume]) -> tuple[DueNext, ...]:
     count = Counter((row.next_due, row.policy) for row in volumes if row.next_due is not None)
     return tuple(DueNext(policy=policy, due=due, volumes=number) for (due, policy), number in sorted(count.items()))
+
+
+def _day(sources: Sources, now: datetime) -> tuple[DueNext, ...]:
+    """What is due in the next 24 hours. The schedules of one policy are alike."""
+    schedules = dict(sources.scheduler.schedules)
+    volumes = Counter(policy for policy, _ in schedules)
+    found: list[DueNext] = []
+    for policy, trigger in {key[0]: trigger for key, trigger in schedules.items()}.items():
+        due = trigger.get_next_fire_time(None, now + _INSTANT)
+        for _ in range(MOST_DUES):
+            if due > now + _DAY:
+                break
+            found.append(DueNext(policy=policy, due=due, volumes=volumes[policy]))
+            due = trigger.get_next_fire_time(None, due + _INSTANT)
+    return tuple(sorted(found, key=lambda one: (one.due, one.policy)))

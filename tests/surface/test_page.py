@@ -2,12 +2,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from lhbackupd.surface.page import page
 
 from lhbackupd.core.cluster import Fault, FaultKind, Node, Setting, Target
 from lhbackupd.core.model import Outcome, Phase
 from lhbackupd.engine.events import Moved
 from lhbackupd.surface.markup import ROWS
-from lhbackupd.surface.page import page
 from tests.surface.house import NOON, TODAY, House, ended, queued, running, volume
 from tests.surface.test_web import Document, read
 

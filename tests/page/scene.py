@@ -1,0 +1,149 @@
+"""A house with something of everything in it, served over real HTTP: what the browser is shown."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from prometheus_client import CollectorRegistry
+
+from lhbackupd.core.cluster import Node, Volume
+from lhbackupd.core.model import Match, Outcome, Phase, Policy, Run
+from lhbackupd.core.protection import Protection
+from lhbackupd.surface.gauges import Gauges
+from lhbackupd.surface.server import serve
+from lhbackupd.surface.web import Web
+from tests.surface.house import HOURLY, NIGHTLY, NOON, TODAY, House, ended, queued, running, volume
+
+WEEKLY = Policy(name="weekly-archive", cron="30 3 * * 0", match=Match(namespace=("shop",)))
+FAILED = "pvc-mail"
+WHY = "backup failed: proxyServer=10.42.1.7:8501: timeout of 30s while uploading to s3://backups@eu-central-1/"
+
+
+def past(name: str, outcome: Outcome, days: int, reason: str, **fields: object) -> Run:
+    """A run of `days` ago."""
+    run = ended(name, outcome, reason)
+    by = timedelta(days=days)
+    assert run.finished_at
+    assert run.started_at
+    moved = replace(
+        run,
+        id=f"run-{name}-{days}",
+        due=run.due - by,
+        queued_at=run.queued_at - by,
+        started_at=run.started_at - by,
+        finished_at=run.finished_at - by,
+        entered={phase: at - by for phase, at in run.entered.items()},
+    )
+    return replace(moved, **fields)  # type: ignore[arg-type]
+
+
+def history() -> list[Run]:
+    """Thirty days of a volume whose backups fail since three days."""
+    runs: list[Run] = []
+    for days in reversed(range(30)):
+        at = TODAY - timedelta(days=days)
+        if days < 3:
+            runs.append(past(FAILED, Outcome.FAILED, days, WHY))
+        elif days % 7 == 5:
+            runs.append(past(FAILED, Outcome.UNCHANGED, days, "nothing new since the last backup", protected_until=at))
+        elif days % 11 != 7:
+            made = {"protected_until": at, "backup": f"backup-{days:04x}c1d2", "new_bytes": (days + 1) * 7 * 2**20}
+            runs.append(past(FAILED, Outcome.COMPLETED, days, f"backup backup-{days:04x}c1d2 holds it", **made))
+    return runs
+
+
+def furnish(house: House) -> None:
+    """Something of everything."""
+    good = [volume(f"pvc-{name}", state="attached") for name in ("orders", "cart", "search", "media", "sessions")]
+    house.has(*good, volume(FAILED), volume("pvc-new"), volume("pvc-parked"), volume("pvc-ledger"))
+    house.has(volume("pvc-db", state="attached"), policy=HOURLY)
+    house.has(volume("pvc-orders", state="attached"), policy=WEEKLY)
+    lone = Volume(name="pvc-5b1d9c1e-77aa-4c0e-9d3e-0a4b7b1f9f6e", size=2**30, state="detached")
+    house.look(
+        volumes={**house.inventory.picture.volumes, lone.name: lone},
+        nodes={
+            "node-1": Node(name="node-1", ready=True),
+            "node-2": Node(name="node-2", ready=True, cordoned=True),
+            "node-3": Node(name="node-3", ready=False, message="Kubelet stopped posting node status."),
+        },
+    )
+    for one in good:
+        house.knows(ended(one.name, Outcome.COMPLETED, "backup b-1 holds it", protected_until=TODAY))
+    house.knows(*history())
+    house.knows(ended("pvc-parked", Outcome.SUSPENDED, "detached, and Longhorn's setting forbids to attach it"))
+    house.knows(ended("pvc-ledger", Outcome.UNCHANGED, "nothing new since 2026-10-01", protected_until=TODAY))
+    hourly = ended("pvc-db", Outcome.COMPLETED, "backup b-2 holds it", policy="hourly", protected_until=TODAY)
+    house.knows(replace(hourly, finished_at=NOON - timedelta(minutes=58)))
+    house.keeper.active["a"] = running(
+        "pvc-cart", progress=62, reason="backup backup-77aa is uploading", waiter="pod shop/cart-0",
+        waiting_since=NOON - timedelta(seconds=14),
+    )  # fmt: skip
+    house.keeper.active["b"] = running("pvc-media", Phase.ATTACHING, node="node-2", reason="asked for on node-2")
+    places = "waits for one of 1 places on node-1 (limits.per_node)"
+    house.keeper.waiting["c"] = queued("pvc-search", reason=places, due=NOON - timedelta(minutes=3))
+    later = NOON + timedelta(minutes=7)
+    house.keeper.waiting["d"] = queued(FAILED, attempt=3, not_before=later, reason="again, after: timeout")
+    keep(house, history())
+    house.recent.runs = tuple(reversed(history()))[:8]
+
+
+def keep(house: House, runs: list[Run]) -> None:
+    """Put finished runs into the journal."""
+    house.journal.enqueue([replace(run, phase=Phase.QUEUED, finished_at=None, outcome=None) for run in runs])
+    for run in runs:
+        house.journal.finish(run, Protection(policy=run.policy, volume=run.volume), None)
+
+
+def crowd(house: House, count: int) -> None:
+    """Ten thousand volumes are not made one by one."""
+    house.has(*(volume(f"pvc-{number:05}") for number in range(count)))
+    for number in range(count):
+        name = f"pvc-{number:05}"
+        outcome = Outcome.FAILED if number % 50 == 7 else Outcome.COMPLETED
+        house.knows(ended(name, outcome, "backup b holds it", protected_until=TODAY))
+
+
+def web(house: House) -> Web:
+    """What the daemon would serve for this house."""
+    registry = CollectorRegistry()
+    registry.register(Gauges(report=house.report))
+
+    async def read(*, volume: str | None, policy: str | None, limit: int) -> tuple[Run, ...]:
+        return house.journal.history(volume=volume, policy=policy, limit=limit)
+
+    return Web(
+        report=house.report, metrics=registry, alive=lambda: "", ready=house.sources.unready, history=read
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A house that is open."""
+
+    house: House
+    web: Web
+    url: str
+
+
+@contextlib.asynccontextmanager
+async def served(house: House, *, port: int = 0) -> AsyncIterator[Served]:
+    """Serve a house until the block is left."""
+    shown, stop = web(house), asyncio.Event()
+    listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(serve(shown.app, host="127.0.0.1", port=port, started=listening.set_result, stop=stop))
+        tasks.create_task(shown.changes.run(stop))
+        try:
+            yield Served(house, shown, f"http://127.0.0.1:{await listening}")
+        finally:
+            stop.set()
+
+
+def at(hours: float) -> datetime:
+    """So many hours after noon."""
+    return NOON + timedelta(hours=hours)
+
+
+__all__ = ["NIGHTLY", "Served", "crowd", "furnish", "served"]
