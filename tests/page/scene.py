@@ -4,17 +4,16 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from prometheus_client import CollectorRegistry
 
 from lhbackupd.core.cluster import Node, Volume
 from lhbackupd.core.model import Match, Outcome, Phase, Policy, Run
-from lhbackupd.core.protection import Protection
 from lhbackupd.surface.gauges import Gauges
 from lhbackupd.surface.server import serve
 from lhbackupd.surface.web import Web
-from tests.surface.house import HOURLY, NIGHTLY, NOON, TODAY, House, ended, queued, running, volume
+from tests.surface.house import HOURLY, NOON, TODAY, House, ended, queued, running, volume
 
 WEEKLY = Policy(name="weekly-archive", cron="30 3 * * 0", match=Match(namespace=("shop",)))
 FAILED = "pvc-mail"
@@ -85,15 +84,8 @@ def furnish(house: House) -> None:
     house.keeper.waiting["c"] = queued("pvc-search", reason=places, due=NOON - timedelta(minutes=3))
     later = NOON + timedelta(minutes=7)
     house.keeper.waiting["d"] = queued(FAILED, attempt=3, not_before=later, reason="again, after: timeout")
-    keep(house, history())
+    house.keep(*history())
     house.recent.runs = tuple(reversed(history()))[:8]
-
-
-def keep(house: House, runs: list[Run]) -> None:
-    """Put finished runs into the journal."""
-    house.journal.enqueue([replace(run, phase=Phase.QUEUED, finished_at=None, outcome=None) for run in runs])
-    for run in runs:
-        house.journal.finish(run, Protection(policy=run.policy, volume=run.volume), None)
 
 
 def crowd(house: House, count: int) -> None:
@@ -110,11 +102,8 @@ def web(house: House) -> Web:
     registry = CollectorRegistry()
     registry.register(Gauges(report=house.report))
 
-    async def read(*, volume: str | None, policy: str | None, limit: int) -> tuple[Run, ...]:
-        return house.journal.history(volume=volume, policy=policy, limit=limit)
-
     return Web(
-        report=house.report, metrics=registry, alive=lambda: "", ready=house.sources.unready, history=read
+        report=house.report, metrics=registry, alive=lambda: "", ready=house.sources.unready, history=house.history
     )
 
 
@@ -139,11 +128,3 @@ async def served(house: House, *, port: int = 0) -> AsyncIterator[Served]:
             yield Served(house, shown, f"http://127.0.0.1:{await listening}")
         finally:
             stop.set()
-
-
-def at(hours: float) -> datetime:
-    """So many hours after noon."""
-    return NOON + timedelta(hours=hours)
-
-
-__all__ = ["NIGHTLY", "Served", "crowd", "furnish", "served"]

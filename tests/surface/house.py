@@ -158,6 +158,15 @@ class House:
             key = (run.policy, run.volume)
             self.keeper.books.protections[key] = after(self.keeper.books.protections.get(key), run)
 
+    def keep(self, *runs: Run) -> None:
+        """These runs have ended, and are in the journal."""
+        self.journal.enqueue([replace(run, phase=Phase.QUEUED, finished_at=None, outcome=None) for run in runs])
+        for run in runs:
+            self.journal.finish(run, Protection(policy=run.policy, volume=run.volume), None)
+
+    async def history(self, *, volume: str | None, policy: str | None, limit: int) -> tuple[Run, ...]:
+        return self.journal.history(volume=volume, policy=policy, limit=limit)
+
     def known(self, key: tuple[str, str]) -> Protection | None:
         return self.keeper.books.protections.get(key)
 

@@ -90,7 +90,7 @@ def alarms(report: Report) -> Html:
 
 def as_of(report: Report) -> Html:
     """When what is shown was so."""
-    return el("p", f"as of {moment(report.at)}", class_=f"asof {QUIET}")
+    return el("p", f"as of {moment(report.at)}; all times are in UTC", class_=f"asof {QUIET}")
 
 
 def _footer(frame: Frame) -> Html:

@@ -22,7 +22,7 @@ from lhbackupd.surface.pages.parts import (
 )
 from lhbackupd.surface.pages.runs import finished_table, running_table, waiting_table
 from lhbackupd.surface.pages.timeline import timeline
-from lhbackupd.surface.report import Report, Totals
+from lhbackupd.surface.report import NodeState, Report, Totals
 from lhbackupd.surface.standing import Standing
 
 #: rows of each table; the other pages have all of them
@@ -155,16 +155,18 @@ def _recent(report: Report) -> Html:
     if not report.recent:
         return Html()
     more = el("p", link("More runs", "runs"), class_="more")
-    return section("Ended lately", finished_table(report.recent[:10], report.at), more, id_="ended")
+    return section("Ended lately", finished_table(report.recent[:10], report), more, id_="ended")
 
 
 def _longhorn(report: Report) -> Html:
     longhorn = report.longhorn
-    nodes = (
-        badge(f"{node.name} (cordoned)" if node.cordoned else node.name, _node_tone(node.ready, node.cordoned))
-        for node in longhorn.nodes
+    nodes = (badge(f"{node.name}: {_node_words(node)}", _node_tone(node)) for node in longhorn.nodes)
+    targets = (
+        badge(
+            f"{target.name}: {'available' if target.available else 'not available'}", GOOD if target.available else BAD
+        )
+        for target in longhorn.targets
     )
-    targets = (badge(target.name, GOOD if target.available else BAD) for target in longhorn.targets)
     known = facts(
         (
             ("Address", longhorn.url),
@@ -177,7 +179,12 @@ def _longhorn(report: Report) -> Html:
     return section("Longhorn", known, id_="longhorn")
 
 
-def _node_tone(ready: bool, cordoned: bool) -> str:
-    if not ready:
+def _node_words(node: NodeState) -> str:
+    ready = "Ready" if node.ready else "not Ready"
+    return f"{ready}, cordoned" if node.cordoned else ready
+
+
+def _node_tone(node: NodeState) -> str:
+    if not node.ready:
         return BAD
-    return WARN if cordoned else GOOD
+    return WARN if node.cordoned else GOOD

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 
 from lhbackupd.core.model import Outcome
 from lhbackupd.surface.markup import Html, badge, el, join
+from lhbackupd.surface.report import CoveredVolume, Report, UncoveredVolume
 from lhbackupd.surface.standing import Standing
 from lhbackupd.surface.words import moment, span
 
@@ -50,12 +51,11 @@ def volume_link(volume: str, pvc: str, namespace: str, *, root: str = "") -> Htm
 
 
 def when(moment_: datetime | None, now: datetime) -> Html:
-    """A time in UTC, and how long ago that was or how long it is until then."""
+    """A time in UTC with its date, and how long ago that was or how long it is until then."""
     if moment_ is None:
         return el("span", "never", class_=QUIET)
-    shown = f"{moment_:%H:%M:%S}" if moment_.date() == now.date() else f"{moment_:%Y-%m-%d %H:%M}"
-    time = el("time", shown, datetime=moment_.isoformat(), title=moment(moment_))
-    return join((time, " ", el("small", distance(moment_, now))))
+    time = el("time", f"{moment_:%Y-%m-%d %H:%M}", datetime=moment_.isoformat(), title=moment(moment_))
+    return el("span", time, " ", el("small", distance(moment_, now)), class_="when")
 
 
 def distance(moment_: datetime, now: datetime) -> str:
@@ -88,7 +88,9 @@ def command(*words: str) -> Html:
     """A command to copy: nothing can be changed from a page."""
     line = shlex.join(words)
     button = el("button", "Copy", type="button", class_="copy", hidden=True, aria_label=f"Copy the command {line}")
-    return el("span", el("code", line), button, class_="command")
+    # a line is broken between words, and not after the dashes of an option
+    code = el("code", join((el("span", shlex.quote(word)) for word in words), " "))
+    return el("span", code, button, class_="command")
 
 
 def section(title: str, *inner: object, id_: str, count: int | None = None) -> Html:
@@ -105,3 +107,16 @@ def nothing(words: str) -> Html:
 def facts(pairs: Iterable[tuple[str, object]]) -> Html:
     """Names with what is known of each; what is empty is left out."""
     return el("dl", *(join((el("dt", name), el("dd", value))) for name, value in pairs if value not in ("", None)))
+
+
+def folded(inner: Html, *, words: str, id_: str) -> Html:
+    """What is only seen once it is opened; `id_` lets it stay open when the page is made anew."""
+    return el("details", el("summary", words), inner, id=id_)
+
+
+def links(report: Report, volumes: Iterable[str]) -> dict[str, Html]:
+    """The links of volumes of which only their names are known, from the root."""
+    wanted = dict.fromkeys(volumes, ("", ""))
+    rows: list[CoveredVolume | UncoveredVolume] = [*report.volumes, *report.uncovered]
+    claims = {row.volume: (row.pvc, row.pvc_namespace) for row in rows if row.volume in wanted}
+    return {name: volume_link(name, *claim) for name, claim in {**wanted, **claims}.items()}

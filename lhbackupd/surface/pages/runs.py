@@ -12,15 +12,15 @@ from lhbackupd.surface.pages.parts import (
     PLAIN,
     command,
     link,
+    links,
     nothing,
     outcome_badge,
     section,
     volume_link,
-    volume_path,
     when,
 )
 from lhbackupd.surface.pages.search import Choice, search
-from lhbackupd.surface.report import FinishedRun, RunningRun, WaitingRun
+from lhbackupd.surface.report import FinishedRun, Report, RunningRun, WaitingRun
 from lhbackupd.surface.standing import Wait
 from lhbackupd.surface.words import span
 
@@ -64,7 +64,7 @@ def runs(frame: Frame, finished: Sequence[FinishedRun], wanted: Wanted, trouble:
             id_="waiting",
             count=waiting,
         ),
-        section("Ended", _form(frame, wanted), _ended(found, report.at, trouble), id_="ended"),
+        section("Ended", _form(frame, wanted), _ended(found, report, trouble), id_="ended"),
         title="Runs",
     )
 
@@ -87,13 +87,13 @@ def _form(frame: Frame, wanted: Wanted) -> Html:
     )
 
 
-def _ended(found: Sequence[FinishedRun], now: datetime, trouble: str) -> Html:
+def _ended(found: Sequence[FinishedRun], report: Report, trouble: str) -> Html:
     if trouble:
         return el("p", f"The history cannot be read: {trouble}", class_="alarm")
     if not found:
         return nothing("No run that has ended is like that.")
     more = el("p", "There are more. All of them: ", command("lhbackupd", "history", "--limit", "10000"))
-    return join((finished_table(found[:ROWS], now), more if len(found) > ROWS else ""))
+    return join((finished_table(found[:ROWS], report), more if len(found) > ROWS else ""))
 
 
 def running_table(rows: Iterable[RunningRun], now: datetime, *, root: str = "") -> Html:
@@ -137,7 +137,7 @@ def waiting_table(rows: Iterable[WaitingRun], now: datetime, *, root: str = "") 
 def _waiting(run: WaitingRun, now: datetime, root: str) -> tuple[object, ...]:
     reason: object = run.reason or "its turn"
     if run.waits_for is Wait.TIME:
-        reason = join(("starts ", when(run.not_before, now), el("br"), reason))
+        reason = join((el("div", "starts ", when(run.not_before, now)), reason))
     return (
         volume_link(run.volume, run.pvc, run.pvc_namespace, root=root),
         _policy(run.policy, run.attempt),
@@ -147,18 +147,18 @@ def _waiting(run: WaitingRun, now: datetime, root: str) -> tuple[object, ...]:
     )
 
 
-def finished_table(rows: Iterable[FinishedRun], now: datetime) -> Html:
+def finished_table(rows: Sequence[FinishedRun], report: Report) -> Html:
     """Runs that have ended."""
     columns = ("Volume", "Ended", "Policy", "Outcome", "Reason")
-    return table(columns, (_finished(run, now) for run in rows), caption="Runs that have ended, newest first")
-
-
-def _finished(run: FinishedRun, now: datetime) -> tuple[object, ...]:
-    waited = join((el("br"), f"{run.waiter} waited {span(run.waited)}")) if run.waited else ""
-    return (
-        link(run.volume, volume_path(run.volume)),
-        when(run.finished_at, now),
-        _policy(run.policy, run.attempt),
-        outcome_badge(run.outcome) if run.outcome else "",
-        join((run.reason, waited)),
+    names = links(report, (run.volume for run in rows))
+    lines = (
+        (
+            names[run.volume],
+            when(run.finished_at, report.at),
+            _policy(run.policy, run.attempt),
+            outcome_badge(run.outcome) if run.outcome else "",
+            join((run.reason, el("br"), f"{run.waiter} waited {span(run.waited)}") if run.waited else (run.reason,)),
+        )
+        for run in rows
     )
+    return table(columns, lines, caption="Runs that have ended, newest first")

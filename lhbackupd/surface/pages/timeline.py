@@ -34,7 +34,8 @@ def timeline(dues: Iterable[DueNext], now: datetime) -> Html:
 def _words(found: list[DueNext], now: datetime) -> Html:
     first = found[0]
     volumes = "1 volume" if first.volumes == 1 else f"{first.volumes:,} volumes"
-    more = f", {len(found)} times in 24 h" if len(found) > 1 else ""
+    times = f"more than {_SINGLE}" if len(found) > _SINGLE else f"{len(found)}"
+    more = f", {times} times in 24 h" if len(found) > 1 else ""
     return join((when(first.due, now), f": {volumes}{more}"))
 
 

@@ -14,6 +14,7 @@ from lhbackupd.surface.pages.parts import (
     WARN,
     command,
     facts,
+    folded,
     nothing,
     outcome_badge,
     section,
@@ -30,8 +31,8 @@ from lhbackupd.surface.standing import Standing
 
 #: finished runs that are read; 30 days of an hourly policy are 720
 RUNS = 1000
-#: rows of a table
-ROWS = 20
+#: rows of a table, and how many of them are seen at once
+ROWS, FIRST = 30, 5
 
 
 def known(report: Report, name: str) -> bool:
@@ -113,7 +114,7 @@ def _history(history: Sequence[Run], now: datetime, trouble: str) -> Html:
 def _runs(history: Sequence[Run], now: datetime) -> Html:
     if not history:
         return Html()
-    rows = (
+    rows = [
         (
             when(run.finished_at, now),
             run.policy,
@@ -122,17 +123,18 @@ def _runs(history: Sequence[Run], now: datetime) -> Html:
             phases(run) if run.started_at else el("span", "did not start", class_=QUIET),
         )
         for run in history[:ROWS]
-    )
+    ]
     columns = ("Ended", "Policy", "Outcome", "Reason", "Phases")
+    inner = _part(columns, rows, caption="Runs that have ended, newest first", id_="more-runs")
     more = el("p", "All of them: ", command("lhbackupd", "history", history[0].volume), class_="more")
-    return section("Runs", table(columns, rows, caption="Runs that have ended, newest first"), more, id_="runs")
+    return section("Runs", inner, more, id_="runs")
 
 
 def _backups(history: Sequence[Run], now: datetime, name: str) -> Html:
     made = [run for run in history if run.outcome is Outcome.COMPLETED]
     if not made:
         return Html()
-    rows = (
+    rows = [
         (
             el("code", run.backup),
             run.policy,
@@ -141,8 +143,19 @@ def _backups(history: Sequence[Run], now: datetime, name: str) -> Html:
             size(run.new_bytes) if run.new_bytes is not None else "",
         )
         for run in made[:ROWS]
-    )
+    ]
     columns = ("Backup", "Policy", "Completed", "Holds what was written until", "New data")
+    inner = _part(columns, rows, caption="Backups, newest first", id_="more-backups")
     words = "As these runs ended; which of them are kept, and by which rule: "
-    more = el("p", words, command("lhbackupd", "explain", name), class_="more")
-    return section("Backups", table(columns, rows, caption="Backups, newest first"), more, id_="backups")
+    return section(
+        "Backups", inner, el("p", words, command("lhbackupd", "explain", name), class_="more"), id_="backups"
+    )
+
+
+def _part(columns: Sequence[str], rows: Sequence[tuple[object, ...]], *, caption: str, id_: str) -> Html:
+    """A table of the first rows, and one of the others for whoever wants to see them."""
+    first = table(columns, rows[:FIRST], caption=caption)
+    if len(rows) <= FIRST:
+        return first
+    others = table(columns, rows[FIRST:], caption=f"{caption}, continued")
+    return join((first, folded(others, words=f"{len(rows) - FIRST} older ones", id_=id_)))
