@@ -68,12 +68,14 @@ class Engine:
     inventory: Inventory
     keeper: Keeper
     longhorn: Longhorn
+    api: Api
     origin: Origin
 
 
 def rules_of(config: Config) -> Rules:
     """What of a configuration can be changed by a reload."""
-    return Rules(policies={p.name: p for p in config.policies}, limits=config.limits, retry=config.retry)
+    policies = {policy.name: policy for policy in config.policies}
+    return Rules(policies=policies, limits=config.limits, retry=config.retry, excludes=config.excludes)
 
 
 def connect(config: Config, *, clock: Clock, observe: Callable[[Exchange], None] | None = None) -> Longhorn:
@@ -112,7 +114,13 @@ async def assemble(config: Config, *, clock: Clock, longhorn: Longhorn, offload:
         keeper.wake()
 
     api = Api(longhorn=longhorn)
-    inventory = Inventory(longhorn=api, clock=clock, period=config.longhorn.poll.total_seconds(), told=polled)
+    inventory = Inventory(
+        longhorn=api,
+        clock=clock,
+        period=config.longhorn.poll.total_seconds(),
+        told=polled,
+        expected={volume for _, volume in scheduler.schedules},
+    )
     keeper = Keeper(
         rules=rules_of(config),
         origin=origin,
@@ -125,5 +133,11 @@ async def assemble(config: Config, *, clock: Clock, longhorn: Longhorn, offload:
         tell=tell,
     )
     return Engine(
-        journal=journal, scheduler=scheduler, inventory=inventory, keeper=keeper, longhorn=longhorn, origin=origin
+        journal=journal,
+        scheduler=scheduler,
+        inventory=inventory,
+        keeper=keeper,
+        longhorn=longhorn,
+        api=api,
+        origin=origin,
     )

@@ -18,19 +18,25 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from lhbackupd import __version__
 from lhbackupd.assembly import Engine, Worker, assemble, connect, lock_state, rules_of
 from lhbackupd.clock import Clock
-from lhbackupd.config import Config, ConfigFault
+from lhbackupd.config import Config, ConfigFault, advice
 from lhbackupd.core.model import Run
 from lhbackupd.core.protection import Protection
+from lhbackupd.engine.closeup import close_up
 from lhbackupd.engine.events import Event, Tell
 from lhbackupd.engine.keeper import Keeper
 from lhbackupd.engine.scheduler import Key
 from lhbackupd.surface import control, server, web
 from lhbackupd.surface.doorway import NoDirectory, doorway
+from lhbackupd.surface.explain import check_known, explain
+from lhbackupd.surface.explanation import Explanation
+from lhbackupd.surface.findings import Diagnosis
 from lhbackupd.surface.gauges import Gauges
 from lhbackupd.surface.health import Pulse, stands_still, unready
+from lhbackupd.surface.housecall import house_call
 from lhbackupd.surface.logs import logger
 from lhbackupd.surface.metrics import Metrics
 from lhbackupd.surface.narrator import LogListener
+from lhbackupd.surface.plan import plan
 from lhbackupd.surface.report import Report
 from lhbackupd.surface.status import Recent, Sources, report
 from lhbackupd.surface.systemd import Systemd
@@ -79,6 +85,7 @@ class Daemon:
             self._engine = engine = await assemble(
                 self._config, clock=self._clock, longhorn=longhorn, offload=worker, tell=self._tell
             )
+            self._advise(self._config)
             commands = self._open_door(stack)
             self._recent.runs = await worker(engine.journal.history)
             async with asyncio.TaskGroup() as tasks:
@@ -119,7 +126,10 @@ class Daemon:
         return unready(keeper=self._engine.keeper, clock=self._clock, config=self._faults)
 
     def _report(self) -> Report:
-        sources = Sources(
+        return report(self._sources(), self._recent.runs)
+
+    def _sources(self) -> Sources:
+        return Sources(
             keeper=self._engine.keeper,
             inventory=self._engine.inventory,
             scheduler=self._engine.scheduler,
@@ -130,7 +140,24 @@ class Daemon:
             started=self._started,
             unready=self._unready,
         )
-        return report(sources, self._recent.runs)
+
+    async def _explain(self, volume: str) -> Callable[[], Explanation]:
+        """Look at a volume, and return what explains it. Raises Unknown."""
+        sources = self._sources()
+        check_known(sources, volume)
+        seen = await close_up(self._engine.api, volume, self._engine.keeper.books.history)
+        return partial(explain, sources, volume, seen)
+
+    async def _diagnose(self) -> Diagnosis:
+        """What `lhbackupd doctor` would say, of this daemon's own eyes."""
+        engine = self._engine
+        return await house_call(
+            sources=self._sources(),
+            report=self._report,
+            longhorn=engine.longhorn,
+            journal=engine.journal,
+            offload=self._worker,
+        )
 
     async def _history(self, *, volume: str | None, policy: str | None, limit: int) -> tuple[Run, ...]:
         read = partial(self._engine.journal.history, volume=volume, policy=policy, limit=limit)
@@ -152,6 +179,9 @@ class Daemon:
             alive=self._pulse.fault,
             ready=self._unready,
             history=self._history,
+            plan=lambda span: plan(self._sources(), span),
+            explain=self._explain,
+            diagnose=self._diagnose,
         )
         self._listeners = (*self._listeners, shown.changes)
         tasks.create_task(shown.changes.run(done), name="changes")
@@ -206,8 +236,10 @@ class Daemon:
             hup.clear()
             self._systemd.tell(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
             try:
-                self._engine.keeper.rules = rules_of(self._reread())
+                config = self._reread()
+                self._engine.keeper.rules = rules_of(config)
                 self._faults = ()
+                self._advise(config)
                 self._log.info(
                     "policies reloaded", action="reloaded", policies=sorted(self._engine.keeper.rules.policies)
                 )
@@ -223,6 +255,11 @@ class Daemon:
         while not done.is_set():
             await self._engine.keeper.forget(self._clock.now() - self._config.state.history)
             await self._clock.wait(done, _PRUNE_EVERY)
+
+    def _advise(self, config: Config) -> None:
+        """Log what a configuration says and hardly means."""
+        for line in advice(config):
+            self._log.warning(line, action="config.advice")
 
     def _farewell(self, left: tuple[Run, ...]) -> int:
         """The last log line, and the exit code."""

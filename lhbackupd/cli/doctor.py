@@ -12,12 +12,13 @@ import msgspec
 
 from lhbackupd import __version__
 from lhbackupd.assembly import connect
+from lhbackupd.cli.asking import Refused, fetch
 from lhbackupd.cli.door import Declined, Unanswered, ask
 from lhbackupd.cli.options import FAILED, UNREACHABLE, USAGE, clock_option, config_option
-from lhbackupd.cli.status import fetch
 from lhbackupd.clock import Clock
 from lhbackupd.config import Config, ConfigFault, load
 from lhbackupd.core.model import Run
+from lhbackupd.core.selection import wants_groups
 from lhbackupd.engine.journal import Journal, JournalError
 from lhbackupd.engine.survey import Survey, Surveyor
 from lhbackupd.longhorn.errors import LonghornError
@@ -77,6 +78,7 @@ def gather(config: Config, clock: Clock) -> Facts:
         instance=config.instance,
         url=config.longhorn.url,
         policies=config.policies,
+        excludes=config.excludes,
         journal=journal,
         daemon=daemon,
         survey=survey,
@@ -92,7 +94,7 @@ def _daemon(config: Config) -> DaemonFacts:
         control = str(error)
         try:
             raw = fetch(config, timeout=_TIMEOUT)
-        except OSError:
+        except (OSError, Refused):
             return DaemonFacts(control=control)
     try:
         return DaemonFacts(report=msgspec.json.decode(raw, type=Report), control=control)
@@ -127,7 +129,7 @@ async def _survey(config: Config, clock: Clock) -> tuple[Survey | None, str]:
         longhorn = connect(config, clock=clock)
     except (OSError, ValueError) as error:
         return None, str(error)
-    groups = any(policy.match.group for policy in config.policies)
+    groups = wants_groups(config.policies, config.excludes)
     try:
         return await Surveyor(longhorn=longhorn, now=clock.now).survey(groups=groups), ""
     except LonghornError as error:

@@ -15,9 +15,12 @@ _COMMANDS = {
     "simulate": "lhbackupd.cli.simulate:command",
     "status": "lhbackupd.cli.status:command",
     "history": "lhbackupd.cli.history:command",
+    "plan": "lhbackupd.cli.plan:command",
+    "explain": "lhbackupd.cli.explain:command",
     "doctor": "lhbackupd.cli.doctor:command",
     "adopt": "lhbackupd.cli.adopt:command",
     "leave": "lhbackupd.cli.leave:command",
+    "import-jobs": "lhbackupd.cli.importing:command",
     "config": "lhbackupd.cli.config:group",
 }
 

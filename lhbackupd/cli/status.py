@@ -1,7 +1,5 @@
 """`lhbackupd status`: the daemon's report, asked of its own port."""
 
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import click
@@ -9,8 +7,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from lhbackupd.cli.options import FAILED, UNREACHABLE, USAGE, config_option, die, read_config
-from lhbackupd.config import Config
+from lhbackupd.cli.asking import ask
+from lhbackupd.cli.options import FAILED, config_option, read_config
 from lhbackupd.surface.report import Report
 
 _TIMEOUT = 10.0
@@ -25,7 +23,7 @@ def command(config_path: Path, as_json: bool) -> None:
     Exit code 0 if all is well, 1 if something is unprotected or failing, 2 for a wrong configuration, 3 if the daemon
     cannot be reached.
     """
-    raw = _fetch(read_config(config_path))
+    raw = ask(read_config(config_path), "status.json", timeout=_TIMEOUT)
     report = msgspec.json.decode(raw, type=Report)
     if as_json:
         click.echo(raw)
@@ -34,30 +32,6 @@ def command(config_path: Path, as_json: bool) -> None:
     totals = report.totals
     if totals.unprotected or totals.failing or totals.uncovered or not report.daemon.ready:
         raise SystemExit(FAILED)
-
-
-def _fetch(config: Config) -> bytes:
-    if config.http.address is None:
-        die(['http.listen is "off": this daemon cannot be asked'], USAGE)
-    try:
-        return fetch(config, timeout=_TIMEOUT)
-    except OSError as error:
-        die([f"{error}; is it running? see its log"], UNREACHABLE)
-
-
-def fetch(config: Config, *, timeout: float) -> bytes:
-    """The report as JSON, asked of the daemon's own port. Raises OSError where nobody answers."""
-    if config.http.address is None:
-        raise OSError('http.listen is "off"')
-    host, port = config.http.address
-    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- compared, not bound
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}/status.json"
-    try:
-        with urllib.request.urlopen(url, timeout=timeout) as answer:
-            body: bytes = answer.read()
-            return body
-    except (urllib.error.URLError, OSError) as error:
-        raise OSError(f"the daemon does not answer at {url}: {getattr(error, 'reason', error)}") from error
 
 
 def _show(report: Report, console: Console) -> None:
@@ -70,12 +44,19 @@ def _show(report: Report, console: Console) -> None:
     console.print(f"setting {longhorn.setting}: {longhorn.setting_means}", markup=False)
     console.print(
         f"{totals.protected} protected, {totals.unprotected} unprotected, {totals.failing} failing, "
-        f"{totals.suspended} suspended, {totals.uncovered} uncovered"
+        f"{totals.suspended} suspended, {totals.uncovered} uncovered, "
+        f"{totals.native} left to Longhorn's own jobs, {totals.excluded} excluded"
     )
     if report.volumes:
         console.print(_volumes(report))
     for row in report.uncovered:
-        console.print(f"{row.volume}: covered by no policy: {row.reason}", markup=False)
+        console.print(f"{row.volume}: NOT COVERED: {row.reason}", markup=False)
+    for row in report.elsewhere:
+        console.print(f"{row.volume}: {row.reason}", markup=False)
+    for name, jobs in sorted({(row.volume, row.jobs) for row in report.volumes if row.jobs}):
+        console.print(f"{name}: backed up by Longhorn's recurring job {' and '.join(jobs)} as well", markup=False)
+    for policy in report.unused:
+        console.print(f"policy {policy} matches no volume", markup=False)
     for run in report.running:
         console.print(f"running  {run.volume} ({run.policy}): {run.phase} {run.progress} % {run.reason}", markup=False)
     for waiting in report.waiting:

@@ -1,9 +1,11 @@
 """The only reader of TOML and environment.
 
 `load` gives a frozen `Config` in the core's values, or raises `ConfigFault` with all faults at once, one line each.
-Read on: `schema` (every key), `values` (what single values may be), `layer` (file and environment), `loading`.
+Read on: `schema` (every key), `values` (what single values may be), `layer` (file and environment), `loading`,
+`advice` (what is no fault, and hardly meant).
 """
 
+from lhbackupd.config.advice import advice
 from lhbackupd.config.fault import ConfigFault, Fault
 from lhbackupd.config.loading import Config, check, load
 from lhbackupd.config.printing import example, show
@@ -18,6 +20,7 @@ __all__ = [
     "Log",
     "Longhorn",
     "State",
+    "advice",
     "check",
     "example",
     "load",

@@ -1,9 +1,10 @@
 """The two layers of a configuration: a TOML file, and the environment, which wins.
 
 `LHBACKUPD_INSTANCE` and `LHBACKUPD_SECTION__KEY` set single keys; `LHBACKUPD_POLICY`, a JSON list of tables, stands in
-place of all `[[policy]]` of the file. An empty variable is not set. A name with `__` that is no key is a fault; other
-unknown `LHBACKUPD_…` names are none, because Kubernetes sets such (`LHBACKUPD_SERVICE_HOST`) for a service called
-lhbackupd, unless they look like a mistyped key. Reading a layer never raises: what was wrong is in its faults.
+place of all `[[policy]]` of the file, `LHBACKUPD_EXCLUDE` of all `[[exclude]]`. An empty variable is not set. A name
+with `__` that is no key is a fault; other unknown `LHBACKUPD_…` names are none, because Kubernetes sets such
+(`LHBACKUPD_SERVICE_HOST`) for a service called lhbackupd, unless they look like a mistyped key. Reading a layer never
+raises: what was wrong is in its faults.
 """
 
 import json
@@ -22,6 +23,8 @@ from lhbackupd.config.schema import Settings
 _PREFIX = "LHBACKUPD_"
 _ENVIRONMENT = "environment"
 Location = tuple[str | int, ...]
+#: sections of which there are many; all of one kind come in one variable
+TABLES = ("policy", "exclude")
 #: inline secrets that people try, and the key to use
 SECRETS = {"password": "password_file", "token": "token_file", "bearer": "token_file"}
 
@@ -57,7 +60,7 @@ class Layer:
     def _key(self, location: Location) -> str:
         if self.source != _ENVIRONMENT:
             return dotted(location)
-        inside = dotted(location[1:]) if location[0] == "policy" else ""
+        inside = dotted(location[1:]) if location[0] in TABLES else ""
         return _variable(location) + inside
 
 
@@ -87,18 +90,19 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
     values: dict[str, Any] = {}
     faults: list[Fault] = []
     known = {_variable(location): location for location in _single_keys()}
+    lists = {_variable((name,)): name for name in TABLES}
     for name, text in sorted(environ.items()):
         if not name.startswith(_PREFIX) or not text:
             continue
-        if name == _PREFIX + "POLICY":
-            policies, fault = _read_json(name, text)
-            values |= {} if fault else {"policy": policies}
+        if name in lists:
+            tables, fault = _read_json(name, text)
+            values |= {} if fault else {lists[name]: tables}
             faults += fault
         elif name in known:
             *section, key = known[name]
             (values.setdefault(section[0], {}) if section else values)[key] = text
         else:
-            faults += _unknown_variable(name, [*known, _PREFIX + "POLICY"])
+            faults += _unknown_variable(name, [*known, *lists])
     return Layer(source=_ENVIRONMENT, values=values, faults=tuple(faults))
 
 
@@ -109,9 +113,8 @@ def _read_json(name: str, text: str) -> tuple[Any, list[Fault]]:
         found = f"no JSON, {error.msg} (at line {error.lineno}, column {error.colno})"
     except (ValueError, RecursionError) as error:
         found = f"something unreadable ({type(error).__name__})"
-    return None, [
-        Fault(file=_ENVIRONMENT, key=name, found=found, allowed="a JSON list of tables, as [[policy]] in TOML")
-    ]
+    allowed = f"a JSON list of tables, as [[{name.removeprefix(_PREFIX).lower()}]] in TOML"
+    return None, [Fault(file=_ENVIRONMENT, key=name, found=found, allowed=allowed)]
 
 
 def _unknown_variable(name: str, known: Iterable[str]) -> Iterator[Fault]:
@@ -133,13 +136,13 @@ def _single_keys() -> Iterator[tuple[str, ...]]:
         section = section_at((name,))
         if section is None:
             yield (name,)
-        elif name != "policy":
+        elif name not in TABLES:
             yield from ((name, key) for key in section.model_fields)
 
 
 def _variable(location: Location) -> str:
-    """The variable of a key; all policies come in one, a section (of which two keys do not go together) in many."""
-    names = location[:1] if location[0] == "policy" else location
+    """The variable of a key; tables of a kind come in one, a section (of which two keys do not go together) in many."""
+    names = location[:1] if location[0] in TABLES else location
     return _PREFIX + "__".join(str(name).upper() for name in names)
 
 
@@ -164,7 +167,7 @@ def _leaves(value: object, location: Location = ()) -> Iterator[Location]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _leaves(inner, (*location, key))
-    elif isinstance(value, list) and location == ("policy",):
+    elif isinstance(value, list) and len(location) == 1 and location[0] in TABLES:
         for index, inner in enumerate(value):
             yield from _leaves(inner, (*location, index))
     else:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from lhbackupd.config.fault import ConfigFault, Fault, quote
-from lhbackupd.config.layer import SECRETS, Layer, Location, read_environment, read_file, section_at
+from lhbackupd.config.layer import SECRETS, TABLES, Layer, Location, read_environment, read_file, section_at
 from lhbackupd.config.schema import Control, Http, Log, Longhorn, Settings, State
 from lhbackupd.core import model
 
@@ -33,6 +33,7 @@ class Config:
     log: Log
     retry: model.Retry
     policies: tuple[model.Policy, ...]
+    excludes: tuple[model.Exclude, ...]
     #: as it was written, for `show`
     settings: Settings = field(repr=False)
     #: key to where its value came from; a key that is missing has its default
@@ -68,10 +69,10 @@ def check(path: Path | None, environ: Mapping[str, str] | None = None) -> tuple[
 
 
 def _config(settings: Settings, environment: Layer, file: Layer) -> Config:
-    origins = file.origins()
-    if "policy" in environment.values:
-        origins = {key: source for key, source in origins.items() if not key.startswith("policy")}
+    replaced = tuple(f"{name}[" for name in TABLES if name in environment.values)
+    origins = {key: source for key, source in file.origins().items() if not key.startswith(replaced)}
     origins |= environment.origins()
+    excludes = tuple(section.exclude() for section in settings.exclude)
     return Config(
         instance=settings.instance,
         longhorn=settings.longhorn,
@@ -81,7 +82,8 @@ def _config(settings: Settings, environment: Layer, file: Layer) -> Config:
         control=settings.control,
         log=settings.log,
         retry=settings.retry.value(),
-        policies=tuple(policy.value() for policy in settings.policy),
+        policies=tuple(policy.value(tuple(each.match for each in excludes)) for policy in settings.policy),
+        excludes=excludes,
         settings=settings,
         origins=origins,
     )
@@ -93,7 +95,7 @@ def _translate(detail: ErrorDetails, environment: Layer, file: Layer) -> Fault:
     key, context = str(location[-1]), detail.get("ctx", {})
     match detail["type"]:
         case "missing":
-            found, allowed = "nothing", f"a policy needs a {key}"
+            found, allowed = "nothing", f"{'an' if location[0] == 'exclude' else 'a'} {location[0]} needs a {key}"
         case "extra_forbidden":
             found, allowed = "an unknown key", _suggest(location)
         case "conflict":
@@ -101,7 +103,7 @@ def _translate(detail: ErrorDetails, environment: Layer, file: Layer) -> Fault:
         case "value_error":
             found, allowed = quote(detail["input"], key=key), str(context["error"])
         case "tuple_type":
-            found, allowed = _kind(detail["input"]), "a list of tables: [[policy]]"
+            found, allowed = _kind(detail["input"]), f"a list of tables: [[{location[0]}]]"
         case _:
             found, allowed = _kind(detail["input"]), "a table"
     return _layer_of(location, environment, file).fault(location, found=found, allowed=allowed)
@@ -109,8 +111,8 @@ def _translate(detail: ErrorDetails, environment: Layer, file: Layer) -> Fault:
 
 def _layer_of(location: Location, environment: Layer, file: Layer) -> Layer:
     """Where to look for the fault: what is missing in a policy, or does not go together in a section, is nowhere."""
-    if location[0] == "policy":
-        return environment if environment.has(("policy",)) else file
+    if location[0] in TABLES:
+        return environment if environment.has(location[:1]) else file
     section = len(location) == 1 and section_at(location) is not None
     return environment if environment.has(location) and not (section and file.has(location)) else file
 

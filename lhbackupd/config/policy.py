@@ -4,26 +4,19 @@ Defaults are those of the core's own values; `value` turns what was written into
 """
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from lhbackupd.config import values
-from lhbackupd.config.section import Amount, Flag, Globs, Label, Section, Size, Span, Within
+from lhbackupd.config.match import MatchSection
+from lhbackupd.config.section import Amount, Flag, Label, Section, Size, Span, Windows, Within, conflict
 from lhbackupd.core import model
-from lhbackupd.core.timetable import parse_cron, parse_zone
+from lhbackupd.core.timetable import parse_cron, parse_zone, shortest_gap
+from lhbackupd.core.windows import Window, open_week, parse_window
 
 _DEFAULT = model.Policy(name="default", cron="0 2 * * *")
 _PATIENCE = model.Patience()
-
-
-class MatchSection(Section):
-    """Keys AND, values OR."""
-
-    name: Globs = Field(default=(), description="names of volumes")
-    namespace: Globs = Field(default=(), description="namespaces of their PVCs")
-    pvc: Globs = Field(default=(), description="names of their PVCs")
-    group: Globs = Field(default=(), description='recurring-job groups; a volume without jobs belongs to "default"')
 
 
 class KeepSection(Section):
@@ -38,12 +31,19 @@ class KeepSection(Section):
     within: Within | None = Field(default=None, description="all younger than this, counted from the newest")
     minimum: Amount | None = Field(default=None, description="so many stay whatever the rules say; default 1")
 
+    @model_validator(mode="after")
+    def _keeps_something(self) -> Self:
+        if self.model_fields_set == {"minimum"}:
+            raise conflict(
+                "minimum alone, which is no rule and so deletes nothing",
+                "another rule beside it, as in { last = 7, minimum = 3 }; or no keep at all, and all backups stay",
+            )
+        return self
+
     def value(self) -> model.Keep | None:
         """The rules; None where there are none, and all stay."""
         written = self.model_dump(exclude_none=True)
-        if not written.keys() - {"minimum"}:
-            return None
-        return model.Keep(**written)
+        return model.Keep(**written) if written else None
 
 
 class PatienceSection(Section):
@@ -75,10 +75,43 @@ class Policy(Section):
         default=_DEFAULT.timezone,
         description="IANA name of the zone that cron is meant in. A named hour happens once, also when clocks move.",
     )
+    spread: Span | None = Field(
+        default=None,
+        examples=["2h"],
+        description="Duration. Each volume is due at a moment of its own within this time after cron, always the same"
+        " one, so that not all start at once. At most the shortest time between two due times.",
+    )
+    on_detach: Span | None = Field(
+        default=None,
+        examples=["10m"],
+        description="Duration. A volume that a workload or a person has used and that has been detached for so long is"
+        " backed up then, once, besides at the times of cron.",
+    )
+    window: Windows = Field(
+        default=(),
+        examples=[["22:00-06:00", "sat,sun 00:00-24:00"]],
+        description="When runs may start, on the clocks of timezone; without it always. Due outside, they wait. At its"
+        " end what runs goes on, and nothing more starts. Days are those on which a window begins.",
+    )
+    blackout: Windows = Field(
+        default=(),
+        examples=[["mon-fri 08:00-18:00"]],
+        description="When no run may start, written as window is; wins over it.",
+    )
+    mode: Annotated[model.Mode, values.one_of(*model.Mode)] = Field(
+        default=_DEFAULT.mode,
+        description='"active", or "shadow": touch nothing, and write down what each run would have done (see lhbackupd'
+        " history). A shadow protects no volume.",
+    )
     match: MatchSection = Field(
         default_factory=MatchSection,
         examples=[{"name": ["pvc-*"], "namespace": ["shop"], "pvc": ["db-*"], "group": ["nightly"]}],
         description="Which volumes; without it all. Every key must fit, of a key's values one; * ? [a-z] are globs.",
+    )
+    exclude: MatchSection = Field(
+        default_factory=MatchSection,
+        examples=[{"namespace": ["dev", "test-*"], "max_size": "1GiB"}],
+        description="Which of these not, by the same keys, read in the same way: out is what fits every key.",
     )
     detached: Annotated[model.Detached, values.one_of(*model.Detached)] = Field(
         default=_DEFAULT.detached,
@@ -111,13 +144,42 @@ class Policy(Section):
         description="Durations. A phase that does not get on for so long is a failure; the volume is given back.",
     )
 
-    def value(self) -> model.Policy:
-        """The policy that decisions are made with."""
+    @model_validator(mode="after")
+    def _comes_about(self) -> Self:
+        gap = shortest_gap(parse_cron(self.cron)) if self.spread is not None else None
+        if self.spread is not None and gap is not None and self.spread > gap:
+            found = f'spread "{values.write_duration(self.spread)}" with cron "{self.cron}"'
+            most = values.write_duration(gap)
+            raise conflict(found, f'a spread of at most "{most}", the shortest time between two due times of that cron')
+        if not any(open_week(_parsed(self.window), _parsed(self.blackout))):
+            found = f"blackout {_listed(self.blackout)}" + (
+                f" over window {_listed(self.window)}" if self.window else ""
+            )
+            raise conflict(found, "a time of the week that is in no blackout: as it is, no run would ever start")
+        return self
+
+    @model_validator(mode="after")
+    def _is_for_some(self) -> Self:
+        if self.exclude.leaves_nothing_of(self.match):
+            raise conflict(
+                "an exclude that leaves out all that match fits", "an exclude that is narrower than the match"
+            )
+        return self
+
+    def value(self, excludes: tuple[model.Match, ...] = ()) -> model.Policy:
+        """The policy that decisions are made with; `excludes` are left out of every policy."""
+        own = self.exclude.value()
         return model.Policy(
             name=self.name,
             cron=self.cron,
             timezone=self.timezone,
-            match=model.Match(**self.match.model_dump()),
+            spread=self.spread,
+            on_detach=self.on_detach,
+            window=_parsed(self.window),
+            blackout=_parsed(self.blackout),
+            mode=self.mode,
+            match=self.match.value(),
+            exclude=(*((own,) if own != model.Match() else ()), *excludes),
             detached=self.detached,
             give_way_after=values.give_way_after(self.on_workload),
             min_new_bytes=self.min_new_bytes,
@@ -126,3 +188,11 @@ class Policy(Section):
             keep=self.keep.value(),
             patience=self.patience.value(),
         )
+
+
+def _parsed(texts: tuple[str, ...]) -> tuple[Window, ...]:
+    return tuple(parse_window(text) for text in texts)
+
+
+def _listed(texts: tuple[str, ...]) -> str:
+    return ", ".join(f'"{text}"' for text in texts)

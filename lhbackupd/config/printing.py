@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel
 
-from lhbackupd.config.layer import inner_section, section_at
+from lhbackupd.config.layer import TABLES, inner_section, section_at
 from lhbackupd.config.loading import Config
 from lhbackupd.config.schema import Settings
 from lhbackupd.config.values import mask
@@ -20,7 +20,8 @@ _HEADER = """\
 # Configuration of lhbackupd. The values are the defaults, except for the policy at the end; what has no default is
 # commented out. Check a file with `lhbackupd config check --config FILE`.
 # Each key can be set in the environment as well, which wins: LHBACKUPD_INSTANCE, LHBACKUPD_LIMITS__PER_NODE, and so on
-# for every [section] and key. LHBACKUPD_POLICY, a JSON list of tables, stands in place of all [[policy]].
+# for every [section] and key. LHBACKUPD_POLICY, a JSON list of tables, stands in place of all [[policy]], and
+# LHBACKUPD_EXCLUDE of all [[exclude]].
 # Durations are written "15s", "5m", "2h", "1d" or "1h30m", sizes "0", "4KiB" (1024), "10MB" (1000).
 """
 
@@ -30,11 +31,12 @@ def show(config: Config) -> str:
     written = config.settings.model_dump(mode="json")
     lines = ["# The configuration in force. Behind each value: where it comes from."]
     lines += _shown({"instance": written.pop("instance")}, "", config.origins)
-    policies = written.pop("policy")
+    tables = {name: written.pop(name) for name in TABLES}
     for name, section in written.items():
         lines += ["", f"[{name}]", *_shown(section, f"{name}.", config.origins)]
-    for index, policy in enumerate(policies):
-        lines += ["", "[[policy]]", *_shown(_flat(policy), f"policy[{index}].", config.origins)]
+    for name, sections in tables.items():
+        for index, section in enumerate(sections):
+            lines += ["", f"[[{name}]]", *_shown(_flat(section), f"{name}[{index}].", config.origins)]
     return "\n".join(lines) + "\n"
 
 
@@ -60,8 +62,11 @@ def example() -> str:
     written = Settings(layers=({"policy": [sample]},)).model_dump(mode="json")
     lines = [_HEADER, *_explained(Settings, "instance", written["instance"])]
     for name in Settings.model_fields:
-        section = section_at((name,))
-        if section is not None:
+        section, examples = section_at((name,)), Settings.model_fields[name].examples
+        if section is not None and examples:
+            sample_ = [f"# {key} = {_toml(value)}" for key, value in examples[0].items()]
+            lines += ["", *_comments(section.__doc__ or ""), f"# [[{name}]]", *sample_]
+        elif section is not None:
             header, values = (f"[{name}]", written[name]) if name != "policy" else ("[[policy]]", written[name][0])
             lines += ["", *_comments(section.__doc__ or ""), header]
             lines += [line for key, value in values.items() for line in _explained(section, key, value)]
@@ -73,7 +78,7 @@ def _explained(section: type[BaseModel], key: str, value: object) -> Iterator[st
     field = section.model_fields[key]
     yield from _comments(field.description or "")
     inner = inner_section(section, key)
-    if inner is not None and len(inner.model_fields) > 1:
+    if inner is not None and len(inner.model_fields) > 1 and key != "exclude":  # its keys are those of match
         yield from _comments("; ".join(f"{name}: {one.description}" for name, one in inner.model_fields.items()) + ".")
     yield f"# {key} = {_toml(field.examples[0])}" if field.examples else f"{key} = {_toml(value)}"
 

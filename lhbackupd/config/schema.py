@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from typing_extensions import override
 
 from lhbackupd.config import values
+from lhbackupd.config.match import ExcludeSection
 from lhbackupd.config.policy import Policy
 from lhbackupd.config.section import Amount, FilePath, History, Label, Lease, Section, Span, conflict
 from lhbackupd.core import model
@@ -188,6 +189,9 @@ class Settings(BaseSettings):
     log: Log = Field(default_factory=Log)
     retry: Retry = Field(default_factory=Retry)
     policy: tuple[Policy, ...] = Field(default=())
+    exclude: tuple[ExcludeSection, ...] = Field(
+        default=(), examples=[{"reason": "scratch space, made anew by its job", "namespace": ["ci"], "pvc": ["work-*"]}]
+    )
 
     def __init__(self, *, layers: tuple[Mapping[str, Any], ...]) -> None:
         super().__init__(layers=layers)

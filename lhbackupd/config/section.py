@@ -13,6 +13,8 @@ Size = Annotated[int, BeforeValidator(values.read_size), PlainSerializer(values.
 Flag = Annotated[bool, BeforeValidator(values.read_flag)]
 Label = Annotated[str, BeforeValidator(values.read_label)]
 Globs = Annotated[tuple[str, ...], BeforeValidator(values.read_globs)]
+Windows = Annotated[tuple[str, ...], BeforeValidator(values.read_windows)]
+Reason = Annotated[str, BeforeValidator(values.read_reason)]
 FilePath = Annotated[Path, BeforeValidator(values.read_file_path)]
 Amount = Annotated[int, values.whole_number(1, 10_000)]
 #: how long a ticket lives: long enough to be renewed in time, short enough to wait for

@@ -14,10 +14,13 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BeforeValidator
 
+from lhbackupd.core.windows import parse_window
+
 _DURATION = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s)?", re.ASCII)
 _SIZE = re.compile(r"(\d{1,15})([KMGT]i?B|B)?", re.ASCII)
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", re.ASCII)
 _LONGEST_LABEL = 40
+_LONGEST_REASON = 200
 _UNITS: dict[str, int] = {"B": 1}
 _UNITS |= {f"{prefix}B": 1000**power for power, prefix in enumerate("KMGT", 1)}
 _UNITS |= {f"{prefix}iB": 1024**power for power, prefix in enumerate("KMGT", 1)}
@@ -151,6 +154,25 @@ def read_globs(value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not value or not all(isinstance(one, str) and one for one in value):
         raise ValueError('a list of names, which may hold *, ? and [a-z], such as ["pvc-*"]; without the key all match')
     return tuple(value)
+
+
+def read_windows(value: object) -> tuple[str, ...]:
+    """A list of windows, each a text that `parse_window` takes."""
+    if not isinstance(value, list | tuple) or not value or not all(isinstance(one, str) for one in value):
+        raise ValueError('a list of windows, such as ["22:00-06:00"] or ["mon-fri 22:00-06:00", "sat,sun 00:00-24:00"]')
+    for text in value:
+        try:
+            parse_window(text)
+        except ValueError as error:
+            raise ValueError(f'"{text}" is none: {error}') from None
+    return tuple(value)
+
+
+def read_reason(value: object) -> str:
+    """A sentence for people, on one line."""
+    if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > _LONGEST_REASON:
+        raise ValueError(f"a few words on one line, at most {_LONGEST_REASON} characters")
+    return value.strip()
 
 
 def read_user(value: object) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .cluster import Backup, Chain, Snapshot, Volume
-from .model import Origin, Outcome, Policy
+from .model import Mode, Origin, Outcome, Policy
 from .naming import made_by
 from .retention import newest_completed
 
@@ -44,7 +44,7 @@ def base_of(volume: Volume, backups: Iterable[Backup], *, policy: str, origin: O
 def inspect(
     *, volume: Volume, chain: Chain, backups: Iterable[Backup], policy: Policy, origin: Origin, live: bool
 ) -> Finding | None:
-    """Compare an attached volume with the backups of one policy.
+    """Compare an attached volume with the backups of one policy, of a shadow with those of anybody.
 
     `live` says that a workload may be writing, so that dirty pages exist which no head shows. None means that the
     answer does not say: no volume head in it.
@@ -53,7 +53,9 @@ def inspect(
     if head is None:
         return None
     line = list(chain.from_head())
-    base = base_of(volume, backups, policy=policy.name, origin=origin)
+    shadow = policy.mode is Mode.SHADOW
+    listed = [backup for backup in backups if backup.volume == volume.name and backup.target == volume.backup_target]
+    base = newest_completed(listed) if shadow else base_of(volume, listed, policy=policy.name, origin=origin)
     above = _above(line, base, volume)
     new = sum(snapshot.size for snapshot in (line if above is None else above))
     dirty = live and not volume.frontend_disabled and not policy.skip_unchanged_attached
@@ -71,7 +73,7 @@ def inspect(
     return Finding(
         new_bytes=new,
         skip=None,
-        reason=_why(line, above, base, volume, new, dirty=dirty),
+        reason=_why(line, above, base, volume, new, dirty=dirty, shadow=shadow),
         reuse=None if dirty else _reusable(chain, head, base),
     )
 
@@ -100,10 +102,17 @@ def _reusable(chain: Chain, head: Snapshot, base: Backup | None) -> Snapshot | N
 
 
 def _why(
-    line: list[Snapshot], above: list[Snapshot] | None, base: Backup | None, volume: Volume, new: int, *, dirty: bool
+    line: list[Snapshot],
+    above: list[Snapshot] | None,
+    base: Backup | None,
+    volume: Volume,
+    new: int,
+    *,
+    dirty: bool,
+    shadow: bool,
 ) -> str:
     if base is None:
-        return f"no completed backup of this policy yet: {new} bytes"
+        return f"no completed backup {'of it' if shadow else 'of this policy'} yet: {new} bytes"
     if base.volume_size != volume.size:
         return f"the volume's size changed since backup {base.name}"
     if above is None:

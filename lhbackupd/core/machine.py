@@ -31,6 +31,7 @@ from .moves import (
     yielded,
 )
 from .retention import stale_snapshots
+from .shadow import is_shadow, only_looks, told
 
 #: every move a run can make; the property test holds it against `decide`, the documentation draws it. Straight to
 #: FINISHED goes only a run that has no ticket: its volume was attached by others
@@ -59,7 +60,10 @@ def views(run: Run, volume: Volume | None) -> frozenset[View]:
     """What to ask Longhorn for besides the volume, so that `decide` can get on."""
     match run.phase:
         case Phase.INSPECTING:
-            return frozenset({View.CHAIN, View.BACKUPS}) if volume and volume.attached else frozenset()
+            if volume and volume.attached:
+                return frozenset({View.CHAIN, View.BACKUPS})
+            # a shadow looks at what can be seen of a detached volume
+            return frozenset() if run.ticket else frozenset({View.BACKUPS})
         case Phase.SNAPSHOTTING:
             return frozenset({View.SNAPSHOT})
         case Phase.BACKING_UP:
@@ -76,6 +80,9 @@ def decide(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin
     run = note_workload(run, seen, now)
     if gone := gives_way(run, seen, now, policy):
         return gone, give_back(gone, seen)
+    if policy is not None and is_shadow(run, policy):
+        looked = only_looks(run, seen, now, policy)
+        return looked or told(run, _decide(run, seen, now, policy, origin)[0], seen, now), None
     after, command = _decide(run, seen, now, policy, origin)
     if after.phase is Phase.DETACHING and run.phase is not Phase.DETACHING:
         return after, give_back(after, seen)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from .windows import Window
+
 
 class Phase(StrEnum):
     """Where a run stands. A run only ever moves down this list; it may leave some out."""
@@ -45,6 +47,8 @@ class Outcome(StrEnum):
     #: the volume, or its policy, is no more
     GONE = "gone"
     FAILED = "failed"
+    #: the policy is a shadow: nothing was touched, and the reason says what would have been done
+    SHADOWED = "shadowed"
 
 
 #: outcomes after which the volume's data is in a backup, as of the time the run says
@@ -59,14 +63,41 @@ class Detached(StrEnum):
     NEVER = "never"
 
 
+class Mode(StrEnum):
+    """Whether a policy does what it says."""
+
+    ACTIVE = "active"
+    #: it touches nothing, and writes down what it would have done
+    SHADOW = "shadow"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """Which volumes a policy is for: keys AND, values within a key OR, values as globs; an empty key matches all."""
+    """Which volumes are meant: keys AND, values within a key OR, names as globs; an empty key fits all."""
 
     name: tuple[str, ...] = ()
     namespace: tuple[str, ...] = ()
     pvc: tuple[str, ...] = ()
+    #: recurring-job groups
     group: tuple[str, ...] = ()
+    #: labels of jobs and groups, as in `recurring.Membership.labels`
+    label: tuple[str, ...] = ()
+    #: rwo, rwx or rwop
+    access_mode: tuple[str, ...] = ()
+    #: v1 or v2
+    data_engine: tuple[str, ...] = ()
+    #: bytes that the volume offers, both included
+    min_size: int | None = None
+    max_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exclude:
+    """One `[[exclude]]`: volumes that are left out of every policy on purpose."""
+
+    match: Match
+    #: in the words of whoever left them out
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +141,19 @@ class Policy:
     cron: str
     #: IANA name of the zone in which `cron` is meant
     timezone: str = "UTC"
+    #: each volume is due at a moment of its own within this time after `cron` (`spread.offset`)
+    spread: timedelta | None = None
+    #: a volume that was in use and has been detached for so long is due as well (`settling`)
+    on_detach: timedelta | None = None
+    #: when runs may start, on the clocks of `timezone`: always if there is no window, never in a blackout
+    window: tuple[Window, ...] = ()
+    blackout: tuple[Window, ...] = ()
+    mode: Mode = Mode.ACTIVE
+    #: how long data may be in no backup; None promises nothing
+    rpo: timedelta | None = None
     match: Match = field(default_factory=Match)
+    #: a volume that fits any of these is left out: the policy's own, then those of every `[[exclude]]`
+    exclude: tuple[Match, ...] = ()
     detached: Detached = Detached.FOLLOW_SETTING
     #: how many seconds a workload waits at most for a volume that we hold (`on_workload`): 0 for "yield", None for
     #: "finish", which lets it wait until the run is done

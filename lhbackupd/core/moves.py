@@ -5,12 +5,15 @@ said in `machine` alone.
 """
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from .cluster import Fault, FaultKind, Setting, Ticket, Volume
 from .commands import Seen
 from .eligibility import needs_setting, refusal, suspension
-from .model import Now, Origin, Outcome, Patience, Phase, Policy, Run
+from .model import Mode, Now, Origin, Outcome, Patience, Phase, Policy, Run
 from .naming import TicketName
+from .timetable import parse_zone
+from .windows import next_open
 
 
 def enter(run: Run, now: Now, phase: Phase, reason: str) -> Run:
@@ -50,6 +53,8 @@ def unwanted(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Run | Non
         return leave(run, now, Outcome.INTERRUPTED, "the journal cannot be written", can_pass=True)
     if policy is None:
         return leave(run, now, Outcome.GONE, "its policy is no longer configured")
+    if policy.mode is Mode.SHADOW and (run.ticket or run.phase is not Phase.INSPECTING):
+        return leave(run, now, Outcome.SHADOWED, "its policy has become a shadow, which touches nothing")
     return None
 
 
@@ -122,7 +127,32 @@ def left_behind(run: Run, volume: Volume, origin: Origin) -> Run | None:
 
 def held_back(run: Run, seen: Seen, now: Now, policy: Policy, volume: Volume) -> Run | None:
     """`run` as it waits or ends because the volume may not be backed up (now); None where nothing is in the way."""
-    return _still_detached(run, seen, now, policy, volume) or _unfit(run, seen, now, policy, volume)
+    return (
+        _outside(run, now, policy)
+        or _still_detached(run, seen, now, policy, volume)
+        or _unfit(run, seen, now, policy, volume)
+    )
+
+
+def opens(policy: Policy, wall: datetime) -> datetime | None:
+    """The moment at which runs of `policy` may start again; None if they may at `wall`, or have no window at all."""
+    if not policy.window and not policy.blackout:
+        return None
+    opening = next_open(policy.window, policy.blackout, parse_zone(policy.timezone), wall)
+    return opening if opening is not None and opening > wall else None
+
+
+def _outside(run: Run, now: Now, policy: Policy) -> Run | None:
+    """`run` as it waits for its policy's window; one that has a slot already leaves, and is queued again."""
+    opening = opens(policy, now.wall)
+    if opening is None:
+        return None
+    local = opening.astimezone(parse_zone(policy.timezone))
+    day = "at" if opening - now.wall < timedelta(days=1) else f"on {local:%a %Y-%m-%d} at"
+    words = f"its window, which opens {day} {local:%H:%M} {policy.timezone}"
+    if run.phase is Phase.QUEUED:
+        return replace(run, reason=f"waits for {words}")
+    return leave(run, now, Outcome.INTERRUPTED, f"came too late for {words} again", can_pass=True)
 
 
 def _still_detached(run: Run, seen: Seen, now: Now, policy: Policy, volume: Volume) -> Run | None:

@@ -1,9 +1,9 @@
 """Which policies a volume falls under.
 
-The keys of a policy's `match` are all asked for, of a key's values one is enough; values are globs (`*`, `?`, `[a-z]`)
-and tell upper from lower case. A volume without a PVC has neither PVC name nor namespace: no glob fits it there, not
-even `*`. Groups cost a request per volume, so they may not be known yet: a policy that hangs on them is then neither
-matched nor not, and says so.
+The keys of a `match` are all asked for, of a key's values one is enough; names are globs (`*`, `?`, `[a-z]`) and tell
+upper from lower case. A volume without a PVC has neither PVC name nor namespace: no glob fits it there, not even `*`.
+A volume that fits an `exclude` of the policy, read in the same way, is left out. Groups and labels cost a request per
+volume, so they may not be known yet: a policy that hangs on them is then neither matched nor not, and says so.
 """
 
 from collections.abc import Iterable
@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from lhbackupd.core.cluster import Volume
-from lhbackupd.core.model import Match, Policy
-
-#: the group of a volume that no recurring job is set on
-DEFAULT_GROUP = "default"
+from .cluster import Volume
+from .model import Exclude, Match, Policy
+from .recurring import Membership
 
 
 class Matching(StrEnum):
-    """The answer to whether a policy is for a volume."""
+    """The answer to whether a volume is meant."""
 
     YES = "yes"
     NO = "no"
@@ -28,7 +26,7 @@ class Matching(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Coverage:
+class Selection:
     """The policies of one volume, in the order of the configuration."""
 
     policies: tuple[Policy, ...]
@@ -36,35 +34,57 @@ class Coverage:
     undecided: tuple[Policy, ...] = ()
 
 
-def groups_of(*, groups: Iterable[str], jobs: Iterable[str]) -> frozenset[str]:
-    """The groups a volume is in, from what `recurringJobList` lists (recordings 420 to 429).
-
-    A volume on which neither job nor group is set belongs to `default`, and Longhorn says so by itself (420);
-    versions that list nothing mean the same.
-    """
-    listed = frozenset(groups)
-    return listed if listed or any(True for _ in jobs) else frozenset({DEFAULT_GROUP})
-
-
-def matches(match: Match, volume: Volume, groups: frozenset[str] | None) -> Matching:
+def matches(match: Match, volume: Volume, groups: Membership | None) -> Matching:
     """Whether `match` is for `volume`; `groups` is None while they are not known."""
     for globs, value in ((match.name, volume.name), (match.namespace, volume.pvc_namespace), (match.pvc, volume.pvc)):
         if globs and not (value and _fits(globs, value)):
             return Matching.NO
-    if not match.group:
+    for words, value in ((match.access_mode, volume.access_mode), (match.data_engine, volume.data_engine)):
+        if words and value not in words:
+            return Matching.NO
+    if not (match.min_size or 0) <= volume.size <= (volume.size if match.max_size is None else match.max_size):
+        return Matching.NO
+    if not hangs_on_groups(match):
         return Matching.YES
     if groups is None:
         return Matching.GROUPS_UNKNOWN
-    return Matching.YES if any(_fits(match.group, group) for group in groups) else Matching.NO
+    asked = ((match.group, groups.groups), (match.label, groups.labels))
+    return Matching.YES if all(not globs or _any_fits(globs, values) for globs, values in asked) else Matching.NO
 
 
-def covering(policies: Iterable[Policy], volume: Volume, groups: frozenset[str] | None) -> Coverage:
+def selects(policy: Policy, volume: Volume, groups: Membership | None) -> Matching:
+    """Whether `policy` is for `volume`: matched, and not excluded."""
+    matched = matches(policy.match, volume, groups)
+    if matched is Matching.NO:
+        return matched
+    out = {matches(exclude, volume, groups) for exclude in policy.exclude}
+    if Matching.YES in out:
+        return Matching.NO
+    return Matching.GROUPS_UNKNOWN if Matching.GROUPS_UNKNOWN in out else matched
+
+
+def covering(policies: Iterable[Policy], volume: Volume, groups: Membership | None) -> Selection:
     """All policies that are for `volume`; all of them apply."""
-    answers = [(policy, matches(policy.match, volume, groups)) for policy in policies]
-    return Coverage(
+    answers = [(policy, selects(policy, volume, groups)) for policy in policies]
+    return Selection(
         policies=tuple(policy for policy, answer in answers if answer is Matching.YES),
         undecided=tuple(policy for policy, answer in answers if answer is Matching.GROUPS_UNKNOWN),
     )
+
+
+def hangs_on_groups(match: Match) -> bool:
+    """Whether a volume's groups and labels must be known to answer for it."""
+    return bool(match.group or match.label)
+
+
+def wants_groups(policies: Iterable[Policy], excludes: Iterable[Exclude] = ()) -> bool:
+    """Whether groups and labels have to be asked for, one request a volume."""
+    matches_ = [match for policy in policies for match in (policy.match, *policy.exclude)]
+    return any(map(hangs_on_groups, (*matches_, *(exclude.match for exclude in excludes))))
+
+
+def _any_fits(globs: tuple[str, ...], values: Iterable[str]) -> bool:
+    return any(_fits(globs, value) for value in values)
 
 
 def _fits(globs: tuple[str, ...], value: str) -> bool:

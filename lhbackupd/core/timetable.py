@@ -15,11 +15,13 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 _DAY = timedelta(days=1)
+_ANY_DAY = date(2001, 1, 1)
 #: leap days are at most eight years apart (1896 to 1904, 2096 to 2104)
 _HORIZON = 366 * 9
 
@@ -199,6 +201,26 @@ def count_due(cron: Cron, zone: ZoneInfo, after: datetime, until: datetime) -> i
     return len({due for day in days for due in _due_on(cron, zone, day) if after < due <= until})
 
 
+def shortest_gap(cron: Cron) -> timedelta:
+    """The shortest time between two due times, but for nights in which clocks move."""
+    times = [timedelta(hours=hour, minutes=minute) for hour in cron.hours for minute in cron.minutes]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    gaps += [later - earlier + times[0] - times[-1] for earlier, later in pairwise(_all_days(cron))]
+    return min(gaps)
+
+
+def minutes_of_week(cron: Cron) -> frozenset[int]:
+    """The minutes of a week at which `cron` may be due, from Monday 00:00 on, on the wall's clock."""
+    times = [hour * 60 + minute for hour in cron.hours for minute in cron.minutes]
+    weekdays = {day.weekday() for day in _all_days(cron)}
+    return frozenset(weekday * 24 * 60 + time_of_day for weekday in weekdays for time_of_day in times)
+
+
+def _all_days(cron: Cron) -> list[date]:
+    """The days that are meant, of 28 years: in those every date has been every weekday."""
+    return [day for day in (_ANY_DAY + _DAY * count for count in range(28 * 366)) if cron.on(day)]
+
+
 def _local_date(moment: datetime, zone: ZoneInfo) -> date:
     if moment.tzinfo is None:
         raise ValueError("a naive datetime: which zone is meant?")
@@ -226,13 +248,19 @@ def _real(local: datetime, *, wildcard: bool) -> Iterator[datetime]:
         if wildcard:
             yield second
     else:  # this local time never comes: `first` reads it by the offset before the gap, `second` by the one after
-        yield first if wildcard else _gap_end(local.tzinfo, second, first)
+        gap_end = offset_change(local.tzinfo, second, first)
+        assert gap_end is not None  # one lies before it and one after
+        yield first if wildcard else gap_end
 
 
-def _gap_end(zone: object, before: datetime, after: datetime) -> datetime:
-    """The first second with the new offset, between a moment before the gap's and one after it."""
-    assert isinstance(zone, ZoneInfo)
+def offset_change(zone: tzinfo | None, before: datetime, after: datetime) -> datetime | None:
+    """The first second at which the offset of `after` holds, from a moment `before` on; None if it holds there already.
+
+    The two are so close together that clocks move at most once between them.
+    """
     new = after.astimezone(zone).utcoffset()
+    if before.astimezone(zone).utcoffset() == new:
+        return None
     seconds = range(int((after - before).total_seconds()) + 1)
     index = bisect_right(seconds, 0, key=lambda s: (before + timedelta(seconds=s)).astimezone(zone).utcoffset() == new)
     return before + timedelta(seconds=index)

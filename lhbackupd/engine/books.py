@@ -4,12 +4,15 @@ All that the keeper has to do with the journal goes through here, so that there 
 """
 
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from lhbackupd.clock import Clock
 from lhbackupd.core import protection
-from lhbackupd.core.model import Now, Retry, Run
+from lhbackupd.core.durations import Durations
+from lhbackupd.core.model import Now, Policy, Retry, Run
+from lhbackupd.core.order import Claim, claim
 from lhbackupd.core.protection import Protection
 from lhbackupd.core.retry import successor
 from lhbackupd.engine.events import JournalTrouble, Tell
@@ -19,6 +22,10 @@ from lhbackupd.engine.scheduler import Key, Scheduler
 
 #: what comes out of a database that fails: of the journal, and of APScheduler's job store beside it
 FAILURES = (JournalError, SQLAlchemyError)
+#: finished runs that are read at start, to know how long runs take
+_HISTORY = 10_000
+#: finished runs of a volume that is explained
+_FEW = 5
 
 
 class Books:
@@ -32,6 +39,8 @@ class Books:
         self._tell = tell
         #: the last word on every schedule's volume
         self.protections: dict[Key, Protection] = {}
+        #: how long runs took lately
+        self.durations = Durations()
         #: why the journal failed last; "" while it works
         self.trouble = ""
 
@@ -39,6 +48,7 @@ class Books:
         """Read the last words, and return the runs that have not finished. Raises JournalError."""
         for word in await self._offload(self._journal.protections):
             self.protections[word.policy, word.volume] = word
+        self.durations = Durations.of(await self._offload(self._journal.ended, _HISTORY))
         return await self._offload(self._journal.unfinished)
 
     async def probe(self) -> None:
@@ -70,7 +80,20 @@ class Books:
             self.note(error)
             return None
         self.protections[key] = word
+        self.durations.learn(run)
         return (follows,) if follows else ()
+
+    def claim(self, run: Run, policy: Policy | None, exposed: datetime | None) -> Claim:
+        """What `run` asks of the order; of one that goes on, the seconds that are left."""
+        return claim(run, policy, seconds=self.durations.left(run, self._clock.now()), exposed=exposed)
+
+    def exposed(self) -> dict[str, datetime]:
+        """By volume, up to when its data is in a backup of one of its policies; what came later may be in none."""
+        found: dict[str, datetime] = {}
+        for (_, volume), word in tuple(self.protections.items()):
+            if word.protected_until is not None:
+                found[volume] = max(word.protected_until, found.get(volume, word.protected_until))
+        return found
 
     async def next_wakeup(self) -> datetime | None:
         """When a schedule is due next; None where there is none, or while the job store cannot be read."""
@@ -79,6 +102,10 @@ class Books:
         except SQLAlchemyError as error:
             self.note(error)
             return None
+
+    async def history(self, volume: str) -> tuple[Run, ...]:
+        """The last few finished runs of a volume, newest first. Raises JournalError."""
+        return await self._offload(partial(self._journal.history, volume=volume, limit=_FEW))
 
     async def forget(self, before: datetime) -> None:
         """Drop runs from the journal that finished before `before`; if that fails, the next time will do."""

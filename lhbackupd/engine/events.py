@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from lhbackupd.core.cluster import Backup, Fault
+from lhbackupd.core.coverage import Covers
 from lhbackupd.core.leases import Lease
 from lhbackupd.core.model import Run
 from lhbackupd.engine.inventory import Picture
@@ -40,6 +41,14 @@ class Rescheduled:
     """Schedules were added, removed or changed."""
 
     changes: Changes
+
+
+@dataclass(frozen=True, slots=True)
+class CoverChanged:
+    """Some volume is covered otherwise than it was, or a policy has come to match no volume, or some again."""
+
+    before: Covers
+    after: Covers
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +110,7 @@ Event = (
     | Polled
     | Missed
     | Rescheduled
+    | CoverChanged
     | Pruned
     | PruningRests
     | GaveBack

@@ -12,7 +12,7 @@ from typing import Protocol
 from lhbackupd.clock import Clock
 from lhbackupd.core.cluster import Backup, Fault
 from lhbackupd.core.leases import Claim, Lease, blocked, leases
-from lhbackupd.core.model import Origin, Outcome, Policy, Run
+from lhbackupd.core.model import Mode, Origin, Outcome, Policy, Run
 from lhbackupd.engine.events import GaveBack, Pruned, PruningRests, Tell
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.runner import Hands
@@ -89,6 +89,8 @@ class Housekeeper:
     async def tidy(self, run: Run, policy: Policy | None) -> None:
         """After `run` has finished: delete its backup if that failed, or those that its policy no longer keeps."""
         self._ended |= dict.fromkeys(filter(None, (run.ticket, run.former)), self._clock.now())
+        if policy is not None and policy.mode is Mode.SHADOW:
+            policy = None  # it deletes nothing, also after a run that was begun before
         if run.outcome is Outcome.COMPLETED and policy is not None and policy.keep is not None:
             if rests := self.doubt():
                 self._tell(PruningRests(run, rests))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from lhbackupd.clock import Clock
-from lhbackupd.core.model import Now, Outcome, Policy, Run
+from lhbackupd.core.model import Now, Outcome, Phase, Policy, Run
 from lhbackupd.core.moves import leave
 from lhbackupd.core.selection import covering
 from lhbackupd.engine.events import Missed, Rescheduled, Tell
@@ -57,8 +57,9 @@ class Intake:
         return self._scheduler.sync(self._wanted(picture, policies))
 
     def _wanted(self, picture: Picture, policies: Mapping[str, Policy]) -> dict[Key, Policy]:
-        wanted: dict[Key, Policy] = {}
         stored = self._scheduler.schedules
+        # a volume whose entry makes no sense is there, and so stays its schedule: its runs wait until it can be read
+        wanted = {key: policies[key[0]] for key in stored if key[1] in picture.broken and key[0] in policies}
         for volume in picture.volumes.values():
             cover = covering(policies.values(), volume, picture.groups.get(volume.name))
             # groups that have not been read yet say nothing: a schedule that is there stays
@@ -72,7 +73,7 @@ class Intake:
         A run whose policy still has one of the volume unfinished comes finished, as skipped. Each is handed over before
         its schedule moves on: should that fail, the next firing is known to the journal and would not come again.
         """
-        busy = {(run.policy, run.volume): run.id for run in unfinished}
+        busy = {(run.policy, run.volume): run for run in unfinished}
         while firings := await self._offload(self._scheduler.due, BATCH):
             runs = [self._unless_busy(firing.run, busy) for firing in firings]
             fresh = await self._offload(self._journal.enqueue, runs)
@@ -83,9 +84,10 @@ class Intake:
                         self._tell(Missed(run, firing.missed))
             await self._offload(self._scheduler.advance, firings)
 
-    def _unless_busy(self, run: Run, busy: Mapping[Key, str]) -> Run:
+    def _unless_busy(self, run: Run, busy: Mapping[Key, Run]) -> Run:
         other = busy.get((run.policy, run.volume))
         if other is None:
             return run
-        words = f"run {other} of the same policy was still going when this one was due"
+        doing = f"had not begun ({other.reason})" if other.phase is Phase.QUEUED and other.reason else "was still going"
+        words = f"run {other.id} of the same policy {doing} when this one was due"
         return leave(replace(run, node=""), Now(wall=self._clock.now()), Outcome.SKIPPED, words)

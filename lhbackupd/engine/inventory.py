@@ -2,7 +2,7 @@
 
 A poll that fails leaves the volumes as they were last seen, with the fault beside them; only the setting turns unread
 at once, because to guess it would be to break a promise. A volume that a list lacks is asked for by name before it is
-taken for deleted: one bad list must not throw schedules away.
+taken for deleted: one bad list must not throw schedules away, not even the first one after a start.
 """
 
 import asyncio
@@ -12,11 +12,16 @@ from datetime import datetime
 
 from lhbackupd.clock import Clock
 from lhbackupd.core.cluster import Fault, Node, Setting, Target, Volume
+from lhbackupd.core.recurring import Membership, NativeJob
 from lhbackupd.longhorn.api import Api
 from lhbackupd.longhorn.errors import LonghornError
 
 #: requests by name in one poll: for volumes that a list lacks, and for groups
 _BY_NAME = 50
+#: between two polls Longhorn, and we, have at least so many times as long to rest as the last one took
+_REST = 10
+#: but polls are never further apart than this, in seconds, unless they are configured to be
+_RAREST = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +38,10 @@ class Picture:
     broken: Mapping[str, str] = field(default_factory=dict)
     nodes: Mapping[str, Node] = field(default_factory=dict)
     targets: Mapping[str, Target] = field(default_factory=dict)
-    #: names of the recurring job groups by volume, as far as they were asked for
-    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    #: Longhorn's own recurring jobs; None while, or where, they cannot be listed
+    jobs: tuple[NativeJob, ...] | None = None
+    #: the recurring jobs and groups that volumes are in, as far as they were asked for
+    groups: Mapping[str, Membership] = field(default_factory=dict)
     #: seconds that the last poll took
     took: float = 0.0
 
@@ -42,22 +49,33 @@ class Picture:
 class Inventory:
     """Polls Longhorn, and holds the latest picture."""
 
-    def __init__(self, *, longhorn: Api, clock: Clock, period: float, told: Callable[[Picture, Picture], None]) -> None:
+    def __init__(
+        self,
+        *,
+        longhorn: Api,
+        clock: Clock,
+        period: float,
+        told: Callable[[Picture, Picture], None],
+        expected: Iterable[str] = (),
+    ) -> None:
         self._longhorn = longhorn
         self._clock = clock
         self._period = period
+        #: volumes that were there before the daemon started
+        self._expected = frozenset(expected)
         self._told = told
         self._oldest_groups: list[str] = []
         self._polling = asyncio.Lock()
         self.picture = Picture()
-        #: whether some policy matches by group: only then groups are asked for, one request a volume
+        #: whether a policy hangs on groups: only then, or where jobs make backups, they are asked for, each volume's
         self.wants_groups = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Poll every `period` seconds until `stop`."""
+        """Poll every `period` seconds until `stop`, and more rarely where a poll takes long."""
         while not stop.is_set():
             await self.poll()
-            await self._clock.wait(stop, self._period)
+            rest = min(_REST * self.picture.took, _RAREST) if self.picture.fault is None else 0.0
+            await self._clock.wait(stop, max(self._period, rest))
 
     async def poll(self) -> None:
         """Look once, after a look that is under way; never raises for what Longhorn does."""
@@ -67,7 +85,7 @@ class Inventory:
     async def _poll(self) -> None:
         before, start = self.picture, self._clock.monotonic()
         picture = replace(before, fault=None)
-        for part in (self._setting, self._volumes, self._nodes, self._targets, self._groups):
+        for part in (self._setting, self._volumes, self._nodes, self._targets, self._jobs, self._groups):
             try:
                 picture = await part(picture)
             except LonghornError as error:
@@ -84,20 +102,27 @@ class Inventory:
         listed, broken = await self._longhorn.volumes()
         volumes = {volume.name: volume for volume in listed}
         faulty = {entry.name: entry.reason for entry in broken}
-        for name in await self._still_there(picture.volumes.keys() - volumes.keys()):
-            volumes[name] = picture.volumes[name]
+        volumes |= {name: picture.volumes[name] for name in faulty.keys() & picture.volumes.keys()}
+        expected = self._expected if picture.at is None else picture.volumes.keys()
+        volumes |= await self._still_there(expected - volumes.keys() - faulty.keys(), picture.volumes)
         return replace(picture, volumes=volumes, broken=faulty, at=self._clock.now())
 
-    async def _still_there(self, missing: Iterable[str]) -> list[str]:
-        """Those of the volumes missing in a list that exist, or may exist, all the same."""
+    async def _still_there(self, missing: Iterable[str], before: Mapping[str, Volume]) -> dict[str, Volume]:
+        """Those of the volumes missing in a list that exist, or may exist, all the same.
+
+        Raises LonghornError where one that was not seen `before` can neither be found nor be said to be gone.
+        """
         names = sorted(missing)
-        there = names[_BY_NAME:]
-        for name in names[:_BY_NAME]:
+        there = {name: before[name] for name in names[_BY_NAME:] if name in before}
+        for name in (name for name in names if name not in there):
             try:
-                if await self._longhorn.volume(name) is not None:
-                    there.append(name)
+                found = await self._longhorn.volume(name)
             except LonghornError:
-                there.append(name)
+                if name not in before:
+                    raise
+                found = before[name]
+            if found is not None:
+                there[name] = found
         return there
 
     async def _nodes(self, picture: Picture) -> Picture:
@@ -106,9 +131,12 @@ class Inventory:
     async def _targets(self, picture: Picture) -> Picture:
         return replace(picture, targets={target.name: target for target in await self._longhorn.targets()})
 
+    async def _jobs(self, picture: Picture) -> Picture:
+        return replace(picture, jobs=await self._longhorn.jobs())
+
     async def _groups(self, picture: Picture) -> Picture:
         """Ask for the groups of volumes not known yet, then again for the ones asked longest ago."""
-        if not self.wants_groups:
+        if not self.wants_groups and not any(job.backs_up for job in picture.jobs or ()):
             return picture
         groups = {name: known for name, known in picture.groups.items() if name in picture.volumes}
         new = sorted(picture.volumes.keys() - groups.keys())

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
+from lhbackupd.core.durations import Ended
 from lhbackupd.core.model import Phase, Run
 from lhbackupd.core.protection import Protection
 
@@ -68,6 +69,8 @@ _notes = sa.Table(
     sa.Column("name", sa.String(320), primary_key=True),
     sa.Column("document", sa.Text, nullable=False),
 )
+
+_NEWEST_FIRST = sa.select(_runs.c.document).where(_runs.c.finished.is_not(None)).order_by(_runs.c.finished.desc())
 
 
 def _index_history(connection: sa.Connection) -> None:
@@ -175,10 +178,9 @@ class Journal:
         """
         if not runs:
             return frozenset()
-        ids = [run.id for run in runs]
         with self._errors("written"), self.engine.begin() as connection:
             connection.execute(self._insert(_runs).on_conflict_do_nothing(), [_row(run) for run in runs])
-            return frozenset(connection.scalars(sa.select(_runs.c.id).where(_runs.c.id.in_(ids))))
+            return frozenset(connection.scalars(sa.select(_runs.c.id).where(_runs.c.id.in_([run.id for run in runs]))))
 
     def save(self, run: Run) -> None:
         """Write down a run's new state."""
@@ -204,27 +206,30 @@ class Journal:
         with self._errors("written"), self.engine.begin() as connection:
             connection.execute(_facts.update().where(_facts.c.name == "version").values(value=_facts.c.value))
 
+    def _documents(self, query: sa.Select[Any], type_: type[T]) -> tuple[T, ...]:
+        """What a query of documents finds, read one by one: there may be many, and of each only a little wanted."""
+        with self._errors("read"), self.engine.begin() as connection:
+            found = connection.execution_options(yield_per=500).scalars(query)
+            return tuple(msgspec.json.decode(text, type=type_) for text in found)
+
     def unfinished(self) -> tuple[Run, ...]:
         """All runs that have not finished, oldest due time first."""
         query = sa.select(_runs.c.document).where(_runs.c.phase != Phase.FINISHED.value).order_by(_runs.c.due)
-        with self._errors("read"), self.engine.begin() as connection:
-            return tuple(msgspec.json.decode(text, type=Run) for text in connection.scalars(query))
+        return self._documents(query, Run)
 
     def history(self, *, volume: str | None = None, policy: str | None = None, limit: int = 100) -> tuple[Run, ...]:
         """Finished runs, newest first, at most `limit`."""
-        query = sa.select(_runs.c.document).where(_runs.c.finished.is_not(None)).order_by(_runs.c.finished.desc())
-        if volume is not None:
-            query = query.where(_runs.c.volume == volume)
-        if policy is not None:
-            query = query.where(_runs.c.policy == policy)
-        with self._errors("read"), self.engine.begin() as connection:
-            return tuple(msgspec.json.decode(text, type=Run) for text in connection.scalars(query.limit(limit)))
+        wanted = ((_runs.c.volume, volume), (_runs.c.policy, policy))
+        here = [column == value for column, value in wanted if value is not None]
+        return self._documents(_NEWEST_FIRST.where(*here).limit(limit), Run)
+
+    def ended(self, limit: int) -> tuple[Ended, ...]:
+        """How the last `limit` finished runs ended and when, oldest first."""
+        return self._documents(_NEWEST_FIRST.limit(limit), Ended)[::-1]
 
     def protections(self) -> tuple[Protection, ...]:
         """The last word on every (policy, volume)."""
-        with self._errors("read"), self.engine.begin() as connection:
-            found = connection.scalars(sa.select(_protection.c.document))
-            return tuple(msgspec.json.decode(text, type=Protection) for text in found)
+        return self._documents(sa.select(_protection.c.document), Protection)
 
     def forget(self, gone: Sequence[tuple[str, str]]) -> None:
         """Drop the protection of (policy, volume) pairs that are no more."""

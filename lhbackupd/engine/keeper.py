@@ -6,7 +6,7 @@ queued in the same transaction; tidying up comes after that and can fail nothing
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -15,8 +15,13 @@ from lhbackupd.core.admission import Slot, admit
 from lhbackupd.core.cluster import Fault, FaultKind, Setting, Target
 from lhbackupd.core.commands import Seen
 from lhbackupd.core.machine import decide
-from lhbackupd.core.model import Limits, Now, Origin, Phase, Policy, Retry, Run
+from lhbackupd.core.model import Exclude, Limits, Now, Origin, Phase, Policy, Retry, Run
+from lhbackupd.core.moves import opens
+from lhbackupd.core.order import Claim
+from lhbackupd.core.selection import wants_groups
 from lhbackupd.engine.books import FAILURES, Books
+from lhbackupd.engine.coverage import Coverage
+from lhbackupd.engine.detachments import Detachments
 from lhbackupd.engine.events import Defect, Moved, Tell
 from lhbackupd.engine.housekeeper import Caretaker, Housekeeper
 from lhbackupd.engine.intake import Intake, Offload
@@ -42,6 +47,7 @@ class Rules:
     policies: Mapping[str, Policy]
     limits: Limits
     retry: Retry
+    excludes: tuple[Exclude, ...] = ()
 
 
 class Keeper:
@@ -69,7 +75,9 @@ class Keeper:
         self.books = Books(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
         self.housekeeper = Housekeeper(gateway=gateway, origin=origin, clock=clock, tell=tell)
         self._intake = Intake(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
+        self.detachments = Detachments(journal=journal, scheduler=scheduler, clock=clock, offload=offload)
         self._timekeeper = Timekeeper(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
+        self.coverage = Coverage(offload=offload, tell=tell)
         self._stopping = asyncio.Event()
         self._woken = asyncio.Event()
         self._runner = Runner(
@@ -92,6 +100,11 @@ class Keeper:
     def policy(self, name: str) -> Policy | None:
         """The policy in force under this name."""
         return self.rules.policies.get(name)
+
+    def claims(self, runs: Iterable[Run]) -> dict[str, Claim]:
+        """What runs ask of the order, by their ids."""
+        exposed = self.books.exposed()
+        return {run.id: self.books.claim(run, self.policy(run.policy), exposed.get(run.volume)) for run in runs}
 
     def setting(self) -> Setting:
         """Longhorn's setting as last polled."""
@@ -135,15 +148,17 @@ class Keeper:
         self.ended.set()
 
     async def _turn(self) -> None:
+        await self.coverage.look(self._inventory.picture, self.rules.policies, self.rules.excludes)
         try:
             await self.books.probe()
             if await self._timekeeper.heed():
                 self._bring_back()
             picture = self._inventory.picture
-            self._inventory.wants_groups = any(policy.match.group for policy in self.rules.policies.values())
+            self._inventory.wants_groups = wants_groups(self.rules.policies.values(), self.rules.excludes)
             await self._intake.reschedule(picture, self.rules.policies)
-            unfinished = (*self.waiting.values(), *self.active.values())
-            await self._intake.fire(unfinished, self._receive)
+            await self.detachments.watch(picture, self.rules.policies)
+            await self._intake.fire(self._unfinished, self._receive)
+            await self.detachments.fire(self._unfinished, self._receive)
         except FAILURES as error:
             self.books.note(error)
             return  # no new runs while nothing can be written down
@@ -152,8 +167,12 @@ class Keeper:
         if not self.housekeeper.blocked:
             await self._let_in()
 
+    @property
+    def _unfinished(self) -> tuple[Run, ...]:
+        return (*self.waiting.values(), *self.active.values())
+
     def _receive(self, run: Run) -> None:
-        """Take in a run that a schedule has asked for."""
+        """Take in a run that is due."""
         self._tell(Moved(None, run))
         if not run.finished:
             self.waiting[run.id] = run
@@ -174,6 +193,9 @@ class Keeper:
             return AGAIN
         now = self._clock.now()
         moments = [run.not_before for run in self.waiting.values() if run.not_before and run.not_before > now]
+        waiting = filter(None, map(self.policy, {run.policy for run in self.waiting.values()}))
+        moments += filter(None, (opens(policy, now) for policy in waiting))
+        moments += (at for at in self.detachments.due.values() if at > now)
         seconds = ((moment - now).total_seconds() for moment in (*moments, *([due] if due else [])))
         return max(0.0, min(TURN, *seconds, TURN))
 
@@ -196,9 +218,17 @@ class Keeper:
                 self.waiting[run.id] = after
             else:
                 ready.append(run)
+        if not ready:
+            return
         picture = self._inventory.picture
         admission = admit(
-            ready, self.active.values(), volumes=picture.volumes, nodes=picture.nodes, limits=self.rules.limits
+            ready,
+            self.active.values(),
+            volumes=picture.volumes,
+            nodes=picture.nodes,
+            limits=self.rules.limits,
+            claims=self.claims((*ready, *self.active.values())),
+            now=now.wall,
         )
         for run in ready:
             if slot := admission.slots.get(run.id):

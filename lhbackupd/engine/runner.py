@@ -12,7 +12,7 @@ from typing import Protocol
 from lhbackupd.clock import Clock
 from lhbackupd.core.admission import Slot
 from lhbackupd.core.cluster import Fault, Setting, Target
-from lhbackupd.core.commands import Command, Seen
+from lhbackupd.core.commands import Attach, Command, Seen
 from lhbackupd.core.machine import decide
 from lhbackupd.core.model import Now, Origin, Phase, Policy, Run
 from lhbackupd.core.pace import ATTENTIVE, LONGEST, PATIENT, Experience, begins, pause
@@ -103,7 +103,8 @@ class Runner:
                 await self._write(run, after)
             return fault, False
         written = after == run or after.finished or await self._write(run, after)
-        if not written and not gives_back and not after.backup:
+        # a backup that goes on is watched all the same, but a ticket that nobody would know again is not asked for
+        if not written and not gives_back and (not after.backup or isinstance(command, Attach)):
             return None, True
         return (await self._hands.act(after, command) if command else None), False
 

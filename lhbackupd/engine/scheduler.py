@@ -22,6 +22,7 @@ from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.base import BaseScheduler
 
 from lhbackupd.core.model import Policy, Run
+from lhbackupd.core.spread import offset
 from lhbackupd.engine.trigger import CronTrigger
 
 _INSTANT = timedelta(microseconds=1)
@@ -54,6 +55,12 @@ class _Store(SQLAlchemyJobStore):  # type: ignore[misc]  # APScheduler 3 has no 
         )
         with self.engine.begin() as connection:
             return [self._reconstitute_job(state) for state in connection.scalars(query)]
+
+    def times(self) -> dict[str, datetime]:
+        """When each job is due next, by its id."""
+        with self.engine.begin() as connection:
+            rows = connection.execute(sa.select(self.jobs_t.c.id, self.jobs_t.c.next_run_time))
+            return {row.id: datetime.fromtimestamp(row.next_run_time, UTC) for row in rows}
 
     def put(self, jobs: Iterable[Job]) -> None:
         """Write jobs in one transaction, in the place of those with the same ids."""
@@ -124,21 +131,28 @@ class Scheduler:
     def sync(self, wanted: Mapping[Key, Policy]) -> Changes:
         """Make the stored schedules those of `wanted`, touching differences only: others keep what they have missed."""
         removed = tuple(sorted(self._declared.keys() - wanted.keys()))
-        # one for each cron line, not for each volume: to read it is what takes time here
-        lines = {(policy.cron, policy.timezone) for policy in wanted.values()}
-        made = {(cron, zone): CronTrigger(cron=cron, timezone=zone) for cron, zone in lines}
-        triggers = {key: made[policy.cron, policy.timezone] for key, policy in sorted(wanted.items())}
+        triggers = {key: _trigger(key, wanted[key]) for key in sorted(wanted)}
         fresh = {key: trigger for key, trigger in triggers.items() if self._declared.get(key) != trigger}
         changed = tuple(key for key in fresh if key in self._declared)
         added = tuple(key for key in fresh if key not in self._declared)
-        self._store.put(self._job(key, trigger) for key, trigger in fresh.items())
+        times = self._store.times() if changed else {}
+        self._store.put(self._job(key, trigger, times.get(_job_id(key))) for key, trigger in fresh.items())
         self._store.drop(map(_job_id, removed))
         self._declared.update(fresh)
         for key in removed:
             del self._declared[key]
         return Changes(added, removed, changed)
 
-    def _job(self, key: Key, trigger: CronTrigger) -> Job:
+    def _job(self, key: Key, trigger: CronTrigger, stored: datetime | None) -> Job:
+        """The job of a schedule that is new, or had another trigger and was next due at `stored`.
+
+        Where only its offset has changed, the due time of the policy that it waits for stays the same: a volume whose
+        moment lay ahead and would now lie behind is due at once, and none is due twice.
+        """
+        former = self._declared.get(key)
+        due = trigger.get_next_fire_time(None, self._now())
+        if former is not None and stored is not None and former.line == trigger.line:
+            due = stored - former.offset + trigger.offset
         return Job(
             self._scheduler,
             id=_job_id(key),
@@ -152,7 +166,7 @@ class Scheduler:
             coalesce=True,
             misfire_grace_time=None,
             max_instances=1,
-            next_run_time=trigger.get_next_fire_time(None, self._now()),
+            next_run_time=due,
         )
 
     def due(self, limit: int) -> tuple[Firing, ...]:
@@ -200,6 +214,10 @@ class Scheduler:
     def schedules(self) -> Mapping[Key, CronTrigger]:
         """All declared schedules."""
         return self._declared
+
+
+def _trigger(key: Key, policy: Policy) -> CronTrigger:
+    return CronTrigger(cron=policy.cron, timezone=policy.timezone, offset=offset(*key, policy.spread))
 
 
 def _job_id(key: Key) -> str:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from lhbackupd.core.cluster import Backup, Node, Setting, Snapshot, Target, Volume
 from lhbackupd.core.naming import LABEL_ORIGIN
+from lhbackupd.core.recurring import Membership, NativeJob
 from lhbackupd.longhorn.api import Api, Release
 from lhbackupd.longhorn.client import Longhorn
 from lhbackupd.longhorn.errors import LonghornError
@@ -34,8 +35,10 @@ class Survey:
     setting: Setting = Setting.UNREAD
     nodes: tuple[Node, ...] = ()
     targets: tuple[Target, ...] = ()
-    #: names of the recurring job groups by volume, if they were asked for
-    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    #: Longhorn's own recurring jobs; None where they could not be read
+    jobs: tuple[NativeJob, ...] | None = None
+    #: the recurring jobs and groups that volumes are in, if they were asked for
+    groups: Mapping[str, Membership] = field(default_factory=dict)
     #: of all volumes that have backups, also those that are no more
     backups: tuple[Backup, ...] = ()
     #: what could not be read, and why
@@ -65,10 +68,11 @@ class Surveyor:
         self.faults: list[str] = []
 
     async def survey(self, *, groups: bool) -> Survey:
-        """Look at everything; `groups` says whether those of every volume are wanted. Raises LonghornError."""
+        """Look at everything; `groups` says whether a policy hangs on those of volumes. Raises LonghornError."""
         volumes, broken = await self._api.volumes()
         read_at, server_date = self._now(), self._longhorn.server_date
-        named = [volume.name for volume in volumes] if groups else []
+        jobs = await self._part("recurring jobs", self._api.jobs(), None)
+        named = [volume.name for volume in volumes] if groups or any(job.backs_up for job in jobs or ()) else []
         return Survey(
             volumes=volumes,
             broken=broken,
@@ -76,12 +80,20 @@ class Surveyor:
             setting=await self._part("setting", self._longhorn.setting(), Setting.UNREAD),
             nodes=await self._part("nodes", self._longhorn.nodes(), ()),
             targets=await self._part("backup targets", self._api.targets(), ()),
+            jobs=jobs,
             groups=await self._each("groups of volume", self._api.groups, named),
             backups=await self.backups(),
             faults=tuple(self.faults),
             server_date=server_date,
             read_at=read_at,
         )
+
+    async def jobs(self) -> tuple[tuple[NativeJob, ...], Mapping[str, Membership]]:
+        """Longhorn's recurring jobs, and what volumes are in, as far as that can be read. Raises LonghornError."""
+        jobs = await self._api.jobs() or ()
+        volumes, _ = await self._api.volumes()
+        named = [volume.name for volume in volumes]
+        return jobs, await self._each("groups of volume", self._api.groups, named)
 
     async def backups(self, also: Iterable[str] = ()) -> tuple[Backup, ...]:
         """All backups there are, as far as they can be read.

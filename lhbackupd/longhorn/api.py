@@ -15,6 +15,7 @@ from enum import Enum, auto
 from typing import TypeVar
 
 from lhbackupd.core.cluster import Backup, Chain, Node, Setting, SnapshotReadiness, Target, Volume
+from lhbackupd.core.recurring import Membership, NativeJob
 from lhbackupd.longhorn import legacywire
 from lhbackupd.longhorn.client import Longhorn
 from lhbackupd.longhorn.errors import Unreachable
@@ -76,7 +77,10 @@ class Api:
     async def targets(self) -> tuple[Target, ...]:
         return await self._ask(lambda speaker: speaker.targets())
 
-    async def groups(self, volume: str) -> frozenset[str]:
+    async def jobs(self) -> tuple[NativeJob, ...] | None:
+        return await self._ask(lambda speaker: speaker.jobs())
+
+    async def groups(self, volume: str) -> Membership:
         return await self._ask(lambda speaker: speaker.groups(volume))
 
     async def snapshots(self, volume: str) -> Chain:

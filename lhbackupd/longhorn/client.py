@@ -13,14 +13,17 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import httpx
 
 from lhbackupd.core.cluster import Backup, Chain, Node, Setting, Snapshot, SnapshotReadiness, Target, Volume
+from lhbackupd.core.recurring import Membership, NativeJob
 from lhbackupd.longhorn import wire
+from lhbackupd.longhorn.body import OFFLOAD, Offload, read_body
 from lhbackupd.longhorn.credentials import Credentials
 from lhbackupd.longhorn.errors import Missing, Refused, Unreachable, WrongShape, visible
+from lhbackupd.longhorn.listing import Listing
 from lhbackupd.longhorn.request import (
     LIST,
     Exchange,
@@ -36,21 +39,11 @@ from lhbackupd.longhorn.verdict import UNAUTHORISED, Answer, fault_of
 
 SETTING = "allow-recurring-job-while-volume-detached"
 
-#: answers from this size on are decoded off the loop (1 MB takes about 8 ms)
-OFFLOAD = 2**20
-
 #: failures before anything of the request was sent
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 FAILURES = (httpx.RequestError, httpx.InvalidURL, TimeoutError, OSError)
 
-A = TypeVar("A")
 T = TypeVar("T")
-
-
-class Offload(Protocol):
-    """Runs a function off the loop; `asyncio.to_thread` is one."""
-
-    async def __call__(self, function: Callable[[A], T], argument: A, /) -> T: ...
 
 
 class Longhorn:
@@ -94,6 +87,7 @@ class Longhorn:
             follow_redirects=False,
             trust_env=False,
         )
+        self._listing = Listing()
         #: the `Date` of the last answer, by which a wrong clock is noticed; None before the first
         self.server_date: datetime | None = None
 
@@ -116,7 +110,8 @@ class Longhorn:
 
     async def volumes(self) -> tuple[tuple[Volume, ...], tuple[wire.Broken, ...]]:
         """All volumes, and those in the list that could not be read."""
-        return await self._get("/v1/volumes", wire.decode_volumes)
+        reading = self._listing.reading()
+        return await self.value(Request(method="GET", route="/v1/volumes", limit=LIST, pieces=reading), reading.finish)
 
     async def volume(self, name: str) -> Volume | None:
         """One volume; None once Longhorn says that it is not there [041]."""
@@ -143,8 +138,10 @@ class Longhorn:
         """Whether this Longhorn knows attachment tickets."""
         return await self._get("/v1/schemas/attachInput", wire.decode_generation)
 
-    async def groups(self, volume: str) -> frozenset[str]:
-        """The groups of recurring jobs that a volume is in."""
+    async def jobs(self) -> tuple[NativeJob, ...]:
+        return await self._get("/v1/recurringjobs", wire.decode_jobs)
+
+    async def groups(self, volume: str) -> Membership:
         return await self.value(look(volume, "recurringJobList"), wire.decode_groups)
 
     async def snapshots(self, volume: str) -> Chain:
@@ -239,10 +236,8 @@ class Longhorn:
             return answer
         finally:
             if self._observe is not None:
-                seconds = loop.time() - start
-                self._observe(
-                    Exchange(method=request.method, route=request.route, seconds=seconds, status=status, error=error)
-                )
+                method, route, seconds = request.method, request.route, loop.time() - start
+                self._observe(Exchange(method=method, route=route, seconds=seconds, status=status, error=error))
 
     async def _exchange(self, request: Request) -> Answer:
         headers = await self._credentials.headers()
@@ -256,7 +251,7 @@ class Longhorn:
                 self._note_date(came.headers.get("Date", ""))
                 return Answer(
                     status=came.status_code,
-                    body=await _body(came, request, self._offload),
+                    body=await read_body(came.status_code, came.aiter_bytes(), request, self._offload),
                     location=came.headers.get("Location", ""),
                 )
         except FAILURES as error:
@@ -283,16 +278,3 @@ class Longhorn:
         if self._identity is not None:
             # a key that wants a passphrase fails instead of asking the terminal for it
             self._tls.load_cert_chain(*self._identity, password="")
-
-
-async def _body(came: httpx.Response, request: Request, offload: Offload) -> bytes:
-    parts: list[bytes] = []
-    total = 0
-    async for part in came.aiter_bytes():
-        total += len(part)
-        if total > request.limit:
-            what = f"{came.status_code} and more than {request.limit} bytes"
-            raise Unreachable(what, tried=request.tried, ambiguous=request.writes)
-        parts.append(part)
-    # megabytes of fresh memory take tens of milliseconds to fill; a large join lets other threads run meanwhile
-    return await offload(b"".join, parts) if total > OFFLOAD else b"".join(parts)

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from lhbackupd.core.cluster import Backup, BackupProgress, Chain, SnapshotReadiness, Target, Ticket, TicketKind, Volume
 from lhbackupd.core.naming import TicketName
+from lhbackupd.core.recurring import Membership, NativeJob
 from lhbackupd.longhorn import legacywire, wire
 from lhbackupd.longhorn.client import Longhorn
 from lhbackupd.longhorn.errors import LonghornError, Missing, Refused, visible
@@ -92,13 +93,22 @@ class Legacy:
                 return ()
             raise
 
-    async def groups(self, volume: str) -> frozenset[str]:
-        """The groups of recurring jobs that a volume is in; 1.1 has jobs in the volume and knows no groups."""
+    async def jobs(self) -> tuple[NativeJob, ...] | None:
+        """Recurring jobs of 1.2 to 1.4; None where each volume has its own (1.1), which we do not read."""
+        try:
+            return await self._longhorn.jobs()
+        except LonghornError as error:
+            if unknown_path(error):
+                return None
+            raise
+
+    async def groups(self, volume: str) -> Membership:
+        """The recurring jobs and groups that a volume is in; 1.1 has jobs in the volume and knows no groups."""
         try:
             return await self._longhorn.groups(volume)
         except LonghornError as error:
             if unknown_path(error):
-                return frozenset()
+                return Membership()
             raise
 
     async def snapshots(self, volume: str) -> Chain:

@@ -6,6 +6,7 @@ pod. Names go into paths quoted; a name of nothing but dots would climb the path
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -23,6 +24,13 @@ _VOLUME = "/v1/volumes/{{name}}?action={}"
 _BACKUPS = "/v1/backupvolumes/{{name}}?action={}"
 
 
+class Pieces(Protocol):
+    """What takes an answer's bytes as they come, and says in the end what is left to be decoded."""
+
+    def feed(self, part: bytes, /) -> None: ...
+    def rest(self) -> bytes: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One request; `route` is its path with `{name}` for the name in it."""
@@ -36,6 +44,8 @@ class Request:
     #: whether Longhorn's 404 to it has no body
     bodiless: bool = False
     limit: int = ONE
+    #: takes a list apart while it comes in
+    pieces: Pieces | None = None
 
     @property
     def path(self) -> str:

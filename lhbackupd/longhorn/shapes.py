@@ -204,6 +204,18 @@ class VolumeRecurringJob(Shape):
     is_group: bool = False
 
 
+class RecurringJob(Shape):
+    name: Name
+    task: str
+    cron: str = ""
+    groups: list[str] | None = None
+    retain: int = 0
+    retention_policy: str = ""
+    retain_age: str = ""
+    parameters: dict[str, str] | None = None
+    concurrency: int = 1
+
+
 class EngineImage(Shape):
     image: Name
     state: str = ""

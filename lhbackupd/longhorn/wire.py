@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from lhbackupd.core import cluster
+from lhbackupd.core.recurring import Membership, NativeJob, membership
 from lhbackupd.longhorn import shapes, volume
 from lhbackupd.longhorn.errors import WrongShape, visible
 from lhbackupd.longhorn.scalars import moment, size
@@ -27,9 +28,6 @@ USABLE_IMAGE = frozenset({"deployed", "deploying"})
 
 #: why a node that Kubernetes has cordoned is not schedulable (longhorn-manager, NodeConditionReason)
 CORDONED = "KubernetesNodeCordoned"
-
-#: the group of a volume that names no recurring job [420]
-DEFAULT_GROUP = "default"
 
 T = TypeVar("T")
 S = TypeVar("S", bound=shapes.Shape)
@@ -77,16 +75,12 @@ def decode_volume(raw: bytes) -> cluster.Volume:
     return volume.convert(read(raw, shapes.Volume))
 
 
-def decode_volumes(raw: bytes) -> tuple[tuple[cluster.Volume, ...], tuple[Broken, ...]]:
-    """The list of volumes [052], and those elements of it that could not be read."""
-    good: list[cluster.Volume] = []
-    broken: list[Broken] = []
-    for element in read(raw, shapes.Collection).data or ():
-        try:
-            good.append(volume.convert(read(element, shapes.Volume)))
-        except WrongShape as error:
-            broken.append(Broken(name=_name(element), reason=error.what))
-    return tuple(good), tuple(broken)
+def decode_entry(raw: msgspec.Raw) -> cluster.Volume | Broken:
+    """One volume of the list [052], or why it could not be read."""
+    try:
+        return volume.convert(read(raw, shapes.Volume))
+    except WrongShape as error:
+        return Broken(name=_name(raw), reason=error.what)
 
 
 def _name(element: msgspec.Raw) -> str:
@@ -219,10 +213,31 @@ def _backup_volume(found: shapes.BackupVolume) -> BackupVolume:
     )
 
 
-def decode_groups(raw: bytes) -> frozenset[str]:
-    """The groups of recurring jobs that a volume is in [420, 423]; one that names no job at all is in `default`."""
-    jobs = elements(raw, shapes.VolumeRecurringJob, lambda job: job)
-    return frozenset(job.name for job in jobs if job.is_group) if jobs else frozenset({DEFAULT_GROUP})
+def decode_groups(raw: bytes) -> Membership:
+    """The recurring jobs and groups that a volume is in [420, 423]."""
+    listed = elements(raw, shapes.VolumeRecurringJob, lambda job: job)
+    return membership(
+        groups=(each.name for each in listed if each.is_group), jobs=(each.name for each in listed if not each.is_group)
+    )
+
+
+def decode_jobs(raw: bytes) -> tuple[NativeJob, ...]:
+    """Longhorn's recurring jobs [400, 403, 405]."""
+    return elements(raw, shapes.RecurringJob, _job)
+
+
+def _job(job: shapes.RecurringJob) -> NativeJob:
+    return NativeJob(
+        name=job.name,
+        task=job.task,
+        cron=job.cron,
+        groups=tuple(job.groups or ()),
+        retain=job.retain,
+        retention=job.retention_policy,
+        retain_age=job.retain_age,
+        concurrency=job.concurrency,
+        parameters=job.parameters or {},
+    )
 
 
 def decode_engine_images(raw: bytes) -> Mapping[str, frozenset[str]]:

@@ -154,6 +154,8 @@ def judge(world: World, volume: Volume) -> None:
     wanted = volume.forced.get("robustness", wanted if good else "faulted")
     if volume.robustness != wanted:
         volume.robustness = wanted
+        # all its replicas are gone at once: salvaged like an engine's crash (longhorn-manager, ReconcileVolumeState)
+        volume.salvaging = volume.salvaging or (wanted == "faulted" and not volume.forced)
         world.touch(volume)
 
 
@@ -227,7 +229,7 @@ def _faulted(world: World, volume: Volume) -> None:
 
 
 def salvage(world: World, volume: Volume) -> None:
-    """After a crash, and only then, a detached faulted volume becomes usable again by itself."""
+    """After a crash, or the loss of all replicas, a detached faulted volume becomes usable again by itself."""
     if volume.salvaging and volume.state == "detached" and world.flag("auto-salvage"):
         volume.salvaging, volume.robustness = False, "unknown"
         for replica in volume.replicas:

@@ -4,14 +4,14 @@ Each check is a function from all facts and the look at Longhorn to its findings
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from lhbackupd.core.cluster import Backup, Setting
+from lhbackupd.core.coverage import Cover, Covers, covers
 from lhbackupd.core.leases import Claim, Lease, leases
 from lhbackupd.core.model import Detached, Origin
 from lhbackupd.core.naming import LABEL_ORIGIN
-from lhbackupd.core.selection import Coverage, covering
 from lhbackupd.engine.housekeeper import SKEW
 from lhbackupd.engine.survey import Survey
 from lhbackupd.longhorn.api import Release
@@ -20,14 +20,16 @@ from lhbackupd.surface.findings import Facts, Finding, fault, names, ok, warning
 from lhbackupd.surface.standing import Standing, standing, why
 from lhbackupd.surface.words import MEANING, span
 
-#: the label of what Longhorn's own recurring jobs make [831]
-_NATIVE = "RecurringJob"
-#: a native job that has made no backup for so long is taken to be gone
-_RECENT = timedelta(days=8)
 
-
-def _coverage(facts: Facts, survey: Survey) -> Mapping[str, Coverage]:
-    return {v.name: covering(facts.policies, v, survey.groups.get(v.name)) for v in survey.volumes}
+def _covers(facts: Facts, survey: Survey) -> Covers:
+    return covers(
+        survey.volumes,
+        policies=facts.policies,
+        groups=survey.groups,
+        jobs=survey.jobs,
+        excludes=facts.excludes,
+        setting=survey.setting,
+    )
 
 
 def _longhorn(facts: Facts, survey: Survey) -> Iterator[Finding]:
@@ -77,7 +79,7 @@ def _setting(facts: Facts, survey: Survey) -> Iterator[Finding]:
 
 
 def _targets(facts: Facts, survey: Survey) -> Iterator[Finding]:
-    covered = {name for name, cover in _coverage(facts, survey).items() if cover.policies}
+    covered = _covers(facts, survey).named(Cover.POLICY, Cover.DOUBLE)
     used = {volume.backup_target for volume in survey.volumes if volume.name in covered}
     known = {target.name for target in survey.targets}
     if good := [target.name for target in survey.targets if target.available]:
@@ -151,19 +153,25 @@ def _held(facts: Facts, claim: Claim, held: list[Lease]) -> Finding:
 
 
 def _volumes(facts: Facts, survey: Survey) -> Iterator[Finding]:
-    coverage = _coverage(facts, survey)
-    without = [name for name, cover in coverage.items() if not cover.policies and not cover.undecided]
-    unsure = [name for name, cover in coverage.items() if not cover.policies and cover.undecided]
-    if covered := len(coverage) - len(without) - len(unsure):
-        yield ok("volumes", f"{covered} of {len(coverage)} are covered by a policy")
-    if without:
-        step = "widen a policy's match, or leave them on purpose"
-        yield warning("volumes", f"{len(without)} covered by no policy: {names(without)}", step)
-    if unsure:
-        yield warning("volumes", f"groups of {names(unsure)} are not known, so policies may not match", "try again")
+    found = _covers(facts, survey)
+    if covered := found.named(Cover.POLICY, Cover.DOUBLE):
+        yield ok("volumes", f"{len(covered)} of {len(found.volumes)} are covered by a policy")
+    for cover, words in ((Cover.NATIVE, "left to Longhorn's own jobs"), (Cover.EXCLUDED, "excluded on purpose")):
+        if some := found.named(cover):
+            yield ok("volumes", f"{len(some)} {words}: {names(some)}")
+    if bare := found.named(Cover.NOTHING, Cover.SHADOW):
+        step = "widen a policy's match, or say with [[exclude]] why nothing is to back them up"
+        why_ = found.volumes[min(bare)].reason
+        yield warning("volumes", f"{len(bare)} backed up by nobody: {names(bare)}; {min(bare)}: {why_}", step)
+    if unsure := found.named(Cover.UNKNOWN):
+        text = f"who backs up {names(unsure)} is not known: {found.volumes[min(unsure)].reason}"
+        yield warning("volumes", text, "try again; cover them by a policy that matches by name, or exclude them")
+    for name in found.unused if survey.volumes else ():
+        text = f"policy {name} matches no volume"
+        yield warning("volumes", text, "correct its match and exclude, or take the policy out")
     for word in sorted(facts.journal.protections, key=lambda word: (word.policy, word.volume)):
-        cover = coverage.get(word.volume)
-        under = cover is not None and any(policy.name == word.policy for policy in cover.policies)
+        cover_ = found.volumes.get(word.volume)
+        under = cover_ is not None and word.policy in cover_.policies
         if under and standing(word, late=False) is Standing.FAILING:
             text = f"{word.volume} ({word.policy}) {why(word, late=False)}"
             yield fault("volumes", text, f"see what Longhorn says of it; then lhbackupd history {word.volume}")
@@ -187,15 +195,15 @@ def _backups(facts: Facts, survey: Survey) -> Iterator[Finding]:
 
 
 def _jobs(facts: Facts, survey: Survey) -> Iterator[Finding]:
-    coverage = _coverage(facts, survey)
     beside: dict[str, set[str]] = defaultdict(set)
-    for backup in survey.backups:
-        job, made = backup.labels.get(_NATIVE), backup.created
-        cover = coverage.get(backup.volume)
-        if job and cover and cover.policies and made and facts.now - made < _RECENT:
-            beside[job].add(backup.volume)
-    if not beside:
-        yield ok("jobs", f"no recurring job of Longhorn has backed up a volume of ours in the last {_RECENT.days} days")
+    for name, cover in _covers(facts, survey).volumes.items():
+        for job in cover.jobs if cover.policies else ():
+            beside[job].add(name)
+    if survey.jobs is None:
+        text = "Longhorn's recurring jobs are not known, so whether they back up the same volumes neither"
+        yield warning("jobs", text, "see longhorn: could not be read; a Longhorn before 1.2 has no such list")
+    elif not beside:
+        yield ok("jobs", "no recurring job of Longhorn backs up a volume of ours")
     for job, volumes in sorted(beside.items()):
         text = f"Longhorn's recurring job {job} backs up {names(volumes)} as well"
         yield warning("jobs", text, "take these volumes off the job, or out of the policy's match; twice is not safer")

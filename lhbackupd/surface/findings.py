@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from lhbackupd.core.model import Policy, Run
+from lhbackupd.core.model import Exclude, Policy, Run
 from lhbackupd.core.protection import Protection
 from lhbackupd.engine.survey import Survey
 from lhbackupd.surface.report import Report
@@ -84,6 +84,7 @@ class Facts:
     instance: str
     url: str
     policies: tuple[Policy, ...]
+    excludes: tuple[Exclude, ...] = ()
     journal: JournalFacts
     daemon: DaemonFacts
     #: None where Longhorn cannot be reached, with `unreachable` saying why

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from lhbackupd.core.model import Phase
 from lhbackupd.surface.report import CoveredVolume, Report
-from lhbackupd.surface.standing import Wait
+from lhbackupd.surface.standing import Standing, Wait
 
 VOLUME_LABELS = ("volume", "pvc", "pvc_namespace", "policy")
 
@@ -64,6 +64,9 @@ def _volumes(report: Report) -> Iterator[Metric]:
     for name, number in asdict(report.totals).items():
         standing.add_metric([name], number)
     yield standing
+    double = {row.volume for row in rows if row.jobs and row.standing is not Standing.SHADOW}
+    yield _one("volumes_double_covered", "Volumes under a policy that a recurring job backs up as well.", len(double))
+    yield _one("policies_unused", "Policies that match no volume.", len(report.unused))
 
 
 def _times(

@@ -14,6 +14,7 @@ from lhbackupd.core.leases import Claim
 from lhbackupd.core.model import Outcome, Phase, Run
 from lhbackupd.engine.events import (
     ClockStepped,
+    CoverChanged,
     Defect,
     Event,
     GaveBack,
@@ -111,7 +112,15 @@ class Metrics:
                 self._defects.inc()
             case GaveBack(fault=None):
                 self._given_back.labels(event.lease.claim.value).inc()
-            case Rescheduled() | JournalTrouble() | JournalReplaced() | GaveBack() | ClockStepped() | PruningRests():
+            case (
+                Rescheduled()
+                | CoverChanged()
+                | JournalTrouble()
+                | JournalReplaced()
+                | GaveBack()
+                | ClockStepped()
+                | PruningRests()
+            ):
                 pass  # gauges show how it stands now
             case _:
                 assert_never(event)

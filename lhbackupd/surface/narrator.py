@@ -3,16 +3,18 @@
 One line per move of a run. What lasts is said when it begins and when it ends, not at every poll.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import assert_never
 
 from structlog.typing import FilteringBoundLogger
 
 from lhbackupd.core.cluster import Setting
+from lhbackupd.core.coverage import Cover, Covers
 from lhbackupd.core.model import Outcome, Phase, Run
 from lhbackupd.core.protection import Protection
 from lhbackupd.engine.events import (
     ClockStepped,
+    CoverChanged,
     Defect,
     Event,
     GaveBack,
@@ -33,6 +35,11 @@ from lhbackupd.surface import words
 
 #: volume names that one line shows
 _NAMES = 10
+#: ways of being covered that are said when they begin and when they end: in words, and for machines
+_COVERS = (
+    ("backed up by nobody", (Cover.NOTHING, Cover.SHADOW), "uncovered"),
+    ("backed up twice, by a policy and by a recurring job of Longhorn", (Cover.DOUBLE,), "double-covered"),
+)
 
 
 class LogListener:
@@ -55,6 +62,8 @@ class LogListener:
                 self._missed(event)
             case Rescheduled():
                 self._rescheduled(event)
+            case CoverChanged():
+                self._cover_changed(event.before, event.after)
             case Pruned():
                 self._pruned(event)
             case JournalTrouble(text=""):
@@ -102,8 +111,8 @@ class LogListener:
             text = f"{run.waiter} waited {words.span(seconds)} for run {run.id}"
             self._log.warning(text, action="workload.waited", waiter=run.waiter, seconds=round(seconds, 3), **facts)
         took = (run.finished_at - run.started_at).total_seconds() if run.finished_at and run.started_at else None
-        # a skipped run is no news about its volume
-        known = None if run.outcome is Outcome.SKIPPED else self._known((run.policy, run.volume))
+        # a skipped run is no news about its volume, and a shadow protects none
+        known = None if run.outcome in {Outcome.SKIPPED, Outcome.SHADOWED} else self._known((run.policy, run.volume))
         protection = words.protection(known) if known and known.last_run == run.id else None
         outcome = run.outcome.value if run.outcome else "ended"
         text = f"run {run.id} of {run.policy} for volume {run.volume} {outcome}: {run.reason}"
@@ -157,10 +166,23 @@ class LogListener:
         changes = event.changes
         for what, keys in (("added", changes.added), ("removed", changes.removed), ("changed", changes.changed)):
             if keys:
-                names = ", ".join(f"{policy}/{volume}" for policy, volume in keys[:_NAMES])
-                more = f" and {len(keys) - _NAMES} more" if len(keys) > _NAMES else ""
-                text = f"{len(keys)} schedules {what}: {names}{more}"
+                text = f"{len(keys)} schedules {what}: {_some([f'{policy}/{volume}' for policy, volume in keys])}"
                 self._log.info(text, action=f"schedule.{what}", count=len(keys))
+
+    def _cover_changed(self, before: Covers, after: Covers) -> None:
+        for what, covers, sure in _COVERS:
+            then, now = before.named(*covers), after.named(*covers)
+            if new := sorted(now - then):
+                text = f"{len(new)} volumes are {what}: {_some(new)}"
+                reasons = {name: after.volumes[name].reason for name in new[:_NAMES]}
+                self._log.warning(text, action=f"volume.{sure}", volumes=new, reasons=reasons)
+            if old := sorted((then - now) & after.volumes.keys()):
+                text = f"{len(old)} volumes are no longer {what}: {_some(old)}"
+                self._log.info(text, action=f"volume.no-longer-{sure}", volumes=old)
+        for name in sorted({*after.unused} - {*before.unused}):
+            self._log.warning(f"policy {name} matches no volume", action="policy.unused", policy=name)
+        for name in sorted({*before.unused} - {*after.unused}):
+            self._log.info(f"policy {name} matches a volume by now", action="policy.used", policy=name)
 
     def _pruned(self, event: Pruned) -> None:
         run, names = event.run, [backup.name for backup in event.deleted]
@@ -199,11 +221,18 @@ class LogListener:
         self._log.error(text, action="defect", exc_info=event.error, **_facts(event.run))
 
 
+def _some(names: Sequence[str]) -> str:
+    """The first of many names, and how many more there are."""
+    more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+    return ", ".join(names[:_NAMES]) + more
+
+
 def _doing(run: Run) -> str:
     match run.phase:
         case Phase.QUEUED:
-            words_ = f"queued, due {words.moment(run.due)}"
-            return f"{words_}, attempt {run.attempt}, {run.reason}" if run.attempt > 1 else words_
+            attempt = f", attempt {run.attempt}" if run.attempt > 1 else ""
+            why = f", {run.reason}" if run.reason else ""
+            return f"queued, due {words.moment(run.due)}{attempt}{why}"
         case Phase.DETACHING:
             return f"gives the volume back ({run.outcome.value if run.outcome else 'ended'}: {run.reason})"
         case _:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lhbackupd.core.cluster import Setting
+from lhbackupd.core.coverage import Cover
 from lhbackupd.core.model import Outcome, Phase
 from lhbackupd.surface.standing import Standing, Wait
 
@@ -78,8 +79,12 @@ class Totals:
     unprotected: int
     suspended: int
     failing: int
-    #: covered by no policy
+    #: backed up by nobody, as far as is known, and not on purpose
     uncovered: int
+    #: backed up by a recurring job of Longhorn alone
+    native: int = 0
+    #: left out on purpose
+    excluded: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,16 +160,20 @@ class CoveredVolume:
     #: failed runs since one succeeded
     failures: int
     next_due: datetime | None
+    #: recurring jobs of Longhorn that back it up as well
+    jobs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UncoveredVolume:
-    """A volume that nothing backs up."""
+    """A volume that no policy backs up."""
 
     volume: str
     pvc: str
     pvc_namespace: str
     reason: str
+    #: excluded, native, shadow, nothing or unknown
+    cover: Cover
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +182,8 @@ class DueNext:
 
     policy: str
     due: datetime
+    #: when the last of them is due; with a `spread` each has a moment of its own
+    until: datetime | None = None
     volumes: int
 
 
@@ -206,11 +217,16 @@ class Report:
     totals: Totals
     #: oldest first
     running: tuple[RunningRun, ...]
-    #: in the order in which they are let in, as far as they can be
+    #: those that have to start soonest first
     waiting: tuple[WaitingRun, ...]
     #: worst first
     volumes: tuple[CoveredVolume, ...]
+    #: backed up by nobody, as far as is known, and not on purpose
     uncovered: tuple[UncoveredVolume, ...]
+    #: left out on purpose, or left to a recurring job of Longhorn
+    elsewhere: tuple[UncoveredVolume, ...] = ()
+    #: policies that match no volume
+    unused: tuple[str, ...] = ()
     #: schedules, one per policy and volume
     schedules: int
     #: soonest first

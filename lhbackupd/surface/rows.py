@@ -3,25 +3,33 @@
 from datetime import datetime
 
 from lhbackupd.core.cluster import Volume
-from lhbackupd.core.model import Run
+from lhbackupd.core.coverage import Cover
+from lhbackupd.core.model import Mode, Run
 from lhbackupd.core.protection import Protection
 from lhbackupd.surface import words
 from lhbackupd.surface.report import CoveredVolume, FinishedRun, RunningRun, UncoveredVolume, WaitingRun
-from lhbackupd.surface.standing import late, standing, waits_for, why
+from lhbackupd.surface.standing import Standing, late, standing, waits_for, why
 
 
 def covered(
-    word: Protection, volume: Volume | None, *, due_before_last: datetime, next_due: datetime | None
+    word: Protection,
+    volume: Volume | None,
+    *,
+    due_before_last: datetime,
+    next_due: datetime | None,
+    mode: Mode = Mode.ACTIVE,
+    jobs: tuple[str, ...] = (),
 ) -> CoveredVolume:
-    """A volume under a policy, by the last word on it."""
+    """A volume under a policy, by the last word on it; `jobs` are Longhorn's own that back it up as well."""
     overdue = late(word, due_before_last)
+    stands = standing(word, late=overdue, mode=mode)
     return CoveredVolume(
         policy=word.policy,
         volume=word.volume,
         pvc=volume.pvc if volume else "",
         pvc_namespace=volume.pvc_namespace if volume else "",
-        standing=standing(word, late=overdue),
-        protection=words.protection(word, late=overdue),
+        standing=stands,
+        protection=words.protection(word, late=overdue or stands is Standing.SHADOW),
         reason=why(word, late=overdue),
         last_run=word.last_run,
         last_outcome=word.last_outcome,
@@ -32,16 +40,18 @@ def covered(
         unprotected_bytes=word.unprotected_bytes,
         failures=word.failures,
         next_due=next_due,
+        jobs=jobs,
     )
 
 
-def uncovered(name: str, volume: Volume | None, reason: str) -> UncoveredVolume:
-    """A volume that nothing backs up."""
+def uncovered(name: str, volume: Volume | None, cover: Cover, reason: str) -> UncoveredVolume:
+    """A volume that no policy backs up."""
     return UncoveredVolume(
         volume=name,
         pvc=volume.pvc if volume else "",
         pvc_namespace=volume.pvc_namespace if volume else "",
         reason=reason,
+        cover=cover,
     )
 
 

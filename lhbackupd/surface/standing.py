@@ -7,7 +7,7 @@ protection while this week's runs wait. Everything else is not protected, and is
 from datetime import datetime
 from enum import StrEnum
 
-from lhbackupd.core.model import PROTECTED, Outcome, Run
+from lhbackupd.core.model import PROTECTED, Mode, Outcome, Run
 from lhbackupd.core.protection import Protection
 from lhbackupd.surface.words import moment
 
@@ -21,6 +21,8 @@ class Standing(StrEnum):
     UNPROTECTED = "unprotected"
     #: detached, and setting or policy do not allow to attach it
     SUSPENDED = "suspended"
+    #: under a policy that touches nothing: whether another one protects the volume is that one's word
+    SHADOW = "shadow"
     PROTECTED = "protected"
 
 
@@ -33,8 +35,10 @@ def late(word: Protection, due_before_last: datetime) -> bool:
     return word.last_at is not None and word.last_at < due_before_last
 
 
-def standing(word: Protection, *, late: bool) -> Standing:
+def standing(word: Protection, *, late: bool, mode: Mode = Mode.ACTIVE) -> Standing:
     """How a volume stands, by the last word on it."""
+    if mode is Mode.SHADOW:
+        return Standing.SHADOW
     if word.last_outcome is None:
         return Standing.UNPROTECTED
     if word.last_outcome in PROTECTED:
@@ -61,6 +65,8 @@ class Wait(StrEnum):
 
     #: the time of its next attempt
     TIME = "time"
+    #: its policy's window to open
+    WINDOW = "window"
     #: the next turn of the scheduler
     TURN = "turn"
     #: Longhorn to answer, or to list the volume
@@ -83,6 +89,7 @@ class Wait(StrEnum):
 
 #: how the reasons begin that `core.machine` and `core.admission` give; a test holds this against both
 _BEGINNINGS = (
+    ("waits for its window", Wait.WINDOW),
     ("waits for run ", Wait.VOLUME),
     ("waits for backup ", Wait.BACKUP),
     ("waits until the volume has settled", Wait.SETTLING),

@@ -4,21 +4,21 @@ It reads, decides nothing that matters to a run, and touches neither Longhorn no
 the loop changes before it looks at them, so it may be called from another thread.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from lhbackupd.clock import Clock
-from lhbackupd.core.model import Origin, Run
+from lhbackupd.core.coverage import BARE, Cover
+from lhbackupd.core.model import Mode, Origin, Run
+from lhbackupd.core.order import rank
 from lhbackupd.core.protection import Protection
-from lhbackupd.core.selection import covering
-from lhbackupd.core.timetable import parse_cron, parse_zone, previous_due
 from lhbackupd.engine.events import Event, Moved
 from lhbackupd.engine.inventory import Inventory, Picture
 from lhbackupd.engine.keeper import Keeper
-from lhbackupd.engine.scheduler import Scheduler
+from lhbackupd.engine.scheduler import Key, Scheduler
 from lhbackupd.engine.trigger import CronTrigger
 from lhbackupd.surface import rows, words
 from lhbackupd.surface.report import (
@@ -74,21 +74,25 @@ class Recent:
 def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
     """What there is to see now, with the `recent` finished runs, newest first."""
     now, picture = sources.clock.now(), sources.inventory.picture
-    volumes = _covered(sources, picture, now)
-    uncovered = _uncovered(sources, picture)
+    schedules = dict(sources.scheduler.schedules)
+    upcoming = _upcoming(schedules, now)
+    volumes = _covered(sources, schedules, upcoming)
+    bare, elsewhere = _uncovered(sources, picture)
     return Report(
         at=now,
         daemon=_daemon(sources, now),
         longhorn=_longhorn(sources.url, picture),
-        totals=_totals(volumes, uncovered),
+        totals=_totals(volumes, bare, elsewhere),
         running=tuple(rows.running(run, picture.volumes.get(run.volume)) for run in _by_start(sources.keeper)),
-        waiting=tuple(rows.waiting(run, picture.volumes.get(run.volume), now) for run in _by_due(sources.keeper)),
+        waiting=tuple(rows.waiting(run, picture.volumes.get(run.volume), now) for run in _by_deadline(sources.keeper)),
         volumes=volumes,
-        uncovered=uncovered,
-        schedules=len(sources.scheduler.schedules),
-        next=_next(volumes),
+        uncovered=bare,
+        elsewhere=elsewhere,
+        unused=sources.keeper.coverage.covers.unused,
+        schedules=len(schedules),
+        next=_next(schedules, upcoming),
         recent=tuple(rows.finished(run) for run in recent),
-        day=_day(sources, now),
+        day=_day(schedules, now),
     )
 
 
@@ -132,81 +136,119 @@ def _without_credentials(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-def _covered(sources: Sources, picture: Picture, now: datetime) -> tuple[CoveredVolume, ...]:
-    protections, schedules = dict(sources.keeper.books.protections), dict(sources.scheduler.schedules)
-    # many volumes share a schedule, and to find a due time takes a while
-    before = {trigger: _due_before_last(trigger, now) for trigger in set(schedules.values())}
-    following = {trigger: trigger.get_next_fire_time(None, now + _INSTANT) for trigger in before}
+def covered(sources: Sources, *, only: str) -> tuple[CoveredVolume, ...]:
+    """The volume that is named under its policies, worst first."""
+    schedules = {key: trigger for key, trigger in dict(sources.scheduler.schedules).items() if key[1] == only}
+    return _covered(sources, schedules, _upcoming(schedules, sources.clock.now()))
+
+
+def _upcoming(schedules: Mapping[Key, CronTrigger], now: datetime) -> dict[CronTrigger, datetime]:
+    """When each trigger fires next: many volumes share one, and to find a due time takes a while."""
+    return {trigger: trigger.get_next_fire_time(None, now + _INSTANT) for trigger in set(schedules.values())}
+
+
+def _covered(
+    sources: Sources, schedules: Mapping[Key, CronTrigger], upcoming: Mapping[CronTrigger, datetime]
+) -> tuple[CoveredVolume, ...]:
+    now, picture = sources.clock.now(), sources.inventory.picture
+    protections = dict(sources.keeper.books.protections)
+    before = {trigger: trigger.due_before_last(now) for trigger in upcoming}
+    detached = sources.keeper.detachments.due
+    policies, covers = sources.keeper.rules.policies, sources.keeper.coverage.covers.volumes
     found = (
         rows.covered(
             protections.get(key) or Protection(policy=key[0], volume=key[1]),
             picture.volumes.get(key[1]),
             due_before_last=before[trigger],
-            next_due=following[trigger],
+            next_due=min(detached.get(key, upcoming[trigger]), upcoming[trigger]),
+            mode=policies[key[0]].mode if key[0] in policies else Mode.ACTIVE,
+            jobs=covers[key[1]].jobs if key[1] in covers else (),
         )
         for key, trigger in schedules.items()
     )
     return tuple(sorted(found, key=lambda row: (WORST_FIRST.index(row.standing), row.volume, row.policy)))
 
 
-def _due_before_last(trigger: CronTrigger, now: datetime) -> datetime:
-    cron, zone = parse_cron(trigger.cron), parse_zone(trigger.timezone)
-    return previous_due(cron, zone, previous_due(cron, zone, now) - _INSTANT)
+_Rows = tuple[UncoveredVolume, ...]
 
 
-def _uncovered(sources: Sources, picture: Picture) -> tuple[UncoveredVolume, ...]:
-    scheduled = {volume for _, volume in tuple(sources.scheduler.schedules)}
-    reasons = {
-        name: f"Longhorn's entry for it makes no sense: {reason}"
-        for name, reason in picture.broken.items()
-        if name not in scheduled
+def _uncovered(sources: Sources, picture: Picture) -> tuple[_Rows, _Rows]:
+    """The volumes that no policy backs up: those that should worry somebody, and those that should not."""
+    policies, covers = sources.keeper.rules.policies, sources.keeper.coverage.covers.volumes
+    # one that has a schedule is covered by it, also while what the schedule hangs on is read anew
+    scheduled = {
+        volume
+        for policy, volume in tuple(sources.scheduler.schedules)
+        if policy in policies and policies[policy].mode is Mode.ACTIVE
     }
-    policies = tuple(sources.keeper.rules.policies.values())
-    for name, volume in picture.volumes.items():
-        if name not in scheduled and name not in reasons:
-            cover = covering(policies, volume, picture.groups.get(name))
-            undecided = "its groups have not been read yet" if cover.undecided else "no policy matches it"
-            reasons[name] = "its schedule has not been made yet" if cover.policies else undecided
-    return tuple(rows.uncovered(name, picture.volumes.get(name), why) for name, why in sorted(reasons.items()))
+    bare: list[UncoveredVolume] = []
+    elsewhere: list[UncoveredVolume] = []
+    for name in sorted({*picture.volumes, *picture.broken} - scheduled):
+        cover, volume = covers.get(name), picture.volumes.get(name)
+        if volume is None:
+            why = f"Longhorn's entry for it makes no sense: {picture.broken[name]}"
+            bare.append(rows.uncovered(name, volume, Cover.UNKNOWN, why))
+        elif cover is None:
+            bare.append(rows.uncovered(name, volume, Cover.UNKNOWN, "it has just been found"))
+        elif cover.policies:
+            bare.append(rows.uncovered(name, volume, Cover.UNKNOWN, "its schedule has not been made yet"))
+        else:
+            kind = bare if cover.cover in BARE else elsewhere
+            kind.append(rows.uncovered(name, volume, cover.cover, cover.reason))
+    return tuple(bare), tuple(elsewhere)
 
 
 def _by_start(keeper: Keeper) -> list[Run]:
     return sorted(keeper.active.values(), key=lambda run: (run.started_at or run.queued_at, run.id))
 
 
-def _by_due(keeper: Keeper) -> list[Run]:
-    return sorted(keeper.waiting.values(), key=lambda run: (run.due, run.queued_at, run.volume, run.policy, run.id))
+def _by_deadline(keeper: Keeper) -> list[Run]:
+    waiting = tuple(keeper.waiting.values())
+    claims = keeper.claims(waiting)
+    return sorted(waiting, key=lambda run: (claims[run.id].start, rank(run, claims[run.id].seconds)))
 
 
-def _totals(volumes: Iterable[CoveredVolume], uncovered: tuple[UncoveredVolume, ...]) -> Totals:
+def _totals(volumes: Iterable[CoveredVolume], bare: _Rows, elsewhere: _Rows) -> Totals:
     worst: dict[str, Standing] = {}
     for row in volumes:  # worst first
-        worst.setdefault(row.volume, row.standing)
+        if row.standing is not Standing.SHADOW:
+            worst.setdefault(row.volume, row.standing)
     count = Counter(worst.values())
+    left = Counter(row.cover for row in elsewhere)
     return Totals(
         protected=count[Standing.PROTECTED],
         unprotected=count[Standing.UNPROTECTED],
         suspended=count[Standing.SUSPENDED],
         failing=count[Standing.FAILING],
-        uncovered=len(uncovered),
+        uncovered=len(bare),
+        native=left[Cover.NATIVE],
+        excluded=left[Cover.EXCLUDED],
     )
 
 
-def _next(volumes: Iterable[CoveredVolume]) -> tuple[DueNext, ...]:
-    count = Counter((row.next_due, row.policy) for row in volumes if row.next_due is not None)
-    return tuple(DueNext(policy=policy, due=due, volumes=number) for (due, policy), number in sorted(count.items()))
+def _next(schedules: Mapping[Key, CronTrigger], upcoming: Mapping[CronTrigger, datetime]) -> tuple[DueNext, ...]:
+    """By policy and due time; moments of a spread count as the one due time that they belong to."""
+    found: dict[tuple[datetime, str], list[datetime]] = defaultdict(list)
+    for (policy, _), trigger in schedules.items():
+        found[upcoming[trigger] - trigger.offset, policy].append(upcoming[trigger])
+    rows = (
+        DueNext(policy=policy, due=min(dues), until=max(dues), volumes=len(dues)) for (_, policy), dues in found.items()
+    )
+    return tuple(sorted(rows, key=lambda row: (row.due, row.policy)))
 
 
-def _day(sources: Sources, now: datetime) -> tuple[DueNext, ...]:
-    """What is due in the next 24 hours. The schedules of one policy are alike."""
-    schedules = dict(sources.scheduler.schedules)
-    volumes = Counter(policy for policy, _ in schedules)
+def _day(schedules: Mapping[Key, CronTrigger], now: datetime) -> tuple[DueNext, ...]:
+    """What is due in the next 24 hours, by policy; moments of a spread belong to the due time before them."""
+    by_policy: dict[str, list[CronTrigger]] = defaultdict(list)
+    for (policy, _), trigger in schedules.items():
+        by_policy[policy].append(trigger)
     found: list[DueNext] = []
-    for policy, trigger in {key[0]: trigger for key, trigger in schedules.items()}.items():
-        due = trigger.get_next_fire_time(None, now + _INSTANT)
+    for policy, triggers in by_policy.items():
+        first, last = (choose(triggers, key=lambda one: one.offset) for choose in (min, max))
+        due = first.get_next_fire_time(None, now + _INSTANT)
         for _ in range(MOST_DUES):
             if due > now + _DAY:
                 break
-            found.append(DueNext(policy=policy, due=due, volumes=volumes[policy]))
-            due = trigger.get_next_fire_time(None, due + _INSTANT)
+            found.append(DueNext(policy=policy, due=due, until=due + last.offset - first.offset, volumes=len(triggers)))
+            due = first.get_next_fire_time(None, due + _INSTANT)
     return tuple(sorted(found, key=lambda one: (one.due, one.policy)))

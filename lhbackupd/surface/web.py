@@ -5,7 +5,9 @@ volumes nor a thousand clients hold up the loop; who comes when all of that is t
 answer at once. A probe's answer is one word, or the reasons why not.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from importlib import resources
 
 import msgspec
@@ -19,9 +21,13 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lhbackupd.surface import questions
 from lhbackupd.surface.changes import Changes, version_of
+from lhbackupd.surface.explanation import Explanation
+from lhbackupd.surface.findings import Diagnosis
 from lhbackupd.surface.kept import Kept
-from lhbackupd.surface.pages.routes import History, pages
+from lhbackupd.surface.pages.routes import History, Pages
+from lhbackupd.surface.plan import Plan
 from lhbackupd.surface.report import Report
 from lhbackupd.surface.threads import Busy, Threads
 
@@ -41,7 +47,8 @@ class Web:
     """The ASGI application, and `changes`, which is to be told of events and to be run.
 
     `alive` gives why the daemon is not alive, or ""; `ready` why it is not ready. `report` and the collectors of
-    `metrics` are called from threads; `history` reads the journal.
+    `metrics` are called from threads, and so is `plan`; `history` reads the journal; `explain` and `diagnose` look at
+    Longhorn, `explain` raising Unknown for what is no volume.
     """
 
     def __init__(
@@ -52,14 +59,27 @@ class Web:
         alive: Callable[[], str],
         ready: Callable[[], tuple[str, ...]],
         history: History,
+        plan: Callable[[timedelta], Plan],
+        explain: Callable[[str], Awaitable[Callable[[], Explanation]]],
+        diagnose: Callable[[], Awaitable[Diagnosis]],
     ) -> None:
         threads = Threads()
         kept = Kept(report)
         version = Kept(lambda: version_of(kept()))
-        self.changes = Changes(version=version, thread=threads.always)
+        self.changes = Changes(version=version, thread=asyncio.to_thread)
+        shown = Pages(
+            report=kept,
+            version=version,
+            history=history,
+            plan=plan,
+            explain=explain,
+            diagnose=diagnose,
+            threads=threads,
+        )
         self.app = Starlette(
             routes=[
-                *pages(report=kept, version=version, history=history, threads=threads),
+                *shown.routes,
+                *questions.routes(plan=plan, explain=explain),
                 *_machines(report=kept, metrics=metrics, threads=threads),
                 *_probes(alive=alive, ready=ready),
                 Route("/events", self._events),

@@ -103,7 +103,7 @@ def test_leaving_beside_a_daemon_that_cannot_be_asked_is_refused(tmp_path: Path)
     assert "gives everything back when it is stopped" in answer.output
 
 
-@pytest.mark.parametrize("command", ["doctor", "adopt", "leave"])
+@pytest.mark.parametrize("command", ["doctor", "adopt", "leave", "import-jobs"])
 def test_every_command_says_its_exit_codes(command: str) -> None:
     answer = CliRunner().invoke(main, [command, "--help"])
     assert "Exit code 0" in answer.output

@@ -60,6 +60,19 @@ def test_without_the_sockets_directory_it_says_so_in_one_line_and_runs(tmp_path:
         assert process.wait(20) == 0
 
 
+def test_what_a_configuration_hardly_means_is_logged_at_start_and_with_a_reload(tmp_path: Path) -> None:
+    path = config(tmp_path)
+    with path.open("a") as file:
+        file.write('\n[[policy]]\nname = "noon"\ncron = "0 12 * * *"\nwindow = ["22:00-06:00"]\n')
+    with running(path) as process:
+        assert 'policy "noon": no due time of cron' in logged(process, "config.advice")["event"]
+        logged(process, "longhorn.lost")
+        process.send_signal(signal.SIGHUP)
+        assert 'policy "noon": no due time of cron' in logged(process, "config.advice")["event"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
 @pytest.mark.parametrize("what", ["listener", "file"])
 def test_it_does_not_start_where_somebody_elses_is_in_the_way(tmp_path: Path, what: str) -> None:
     path, door = config(tmp_path), tmp_path / "control.sock"

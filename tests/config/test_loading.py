@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lhbackupd.config import Config, ConfigFault, check, load
+from lhbackupd.config.schema import Settings
 from lhbackupd.core.model import Detached, Keep, Limits, Match, Patience, Policy, Retry
+from lhbackupd.core.windows import parse_window
 
 
 @pytest.fixture
@@ -57,6 +59,10 @@ def test_every_key_of_a_policy_reaches_the_core(file: Path) -> None:
     file.write_text(
         policy("""
 timezone = "Europe/Berlin"
+spread = "2h"
+on_detach = "10m"
+window = ["22:00-06:00", "sat,sun 00:00-24:00"]
+blackout = ["01:00-01:30"]
 match = { name = ["pvc-*"], namespace = ["shop"], pvc = ["db-*"], group = ["nightly", "gold"] }
 detached = "always"
 on_workload = "finish"
@@ -71,6 +77,10 @@ patience = { attach = "1m", inspect = "2m", snapshot = "3m", backup = "1h", deta
             name="a",
             cron="0 2 * * *",
             timezone="Europe/Berlin",
+            spread=timedelta(hours=2),
+            on_detach=timedelta(minutes=10),
+            window=(parse_window("22:00-06:00"), parse_window("sat,sun 00:00-24:00")),
+            blackout=(parse_window("01:00-01:30"),),
             match=Match(name=("pvc-*",), namespace=("shop",), pvc=("db-*",), group=("nightly", "gold")),
             detached=Detached.ALWAYS,
             give_way_after=None,
@@ -201,6 +211,65 @@ cron = "0 2 * *"
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            'spread = "25h"',
+            (
+                'policy[0]: found spread "1d1h" with cron "0 2 * * *": a spread of at most "1d", the shortest time '
+                "between two due times of that cron"
+            ),
+        ),
+        (
+            'spread = "0s"',
+            'policy[0].spread: found "0s": a duration such as "15s", "5m", "2h", "1d" or "1h30m", from 1s to 7d',
+        ),
+        (
+            "on_detach = true",
+            'policy[0].on_detach: found true: a duration such as "15s", "5m", "2h", "1d" or "1h30m", from 1s to 7d',
+        ),
+        (
+            'window = ["22:00-06:00"]\nblackout = ["21:00-07:00"]',
+            (
+                'policy[0]: found blackout "21:00-07:00" over window "22:00-06:00": a time of the week that is in '
+                "no blackout: as it is, no run would ever start"
+            ),
+        ),
+        (
+            'blackout = ["mon-fri 00:00-24:00", "sat,sun 00:00-24:00"]',
+            (
+                'policy[0]: found blackout "mon-fri 00:00-24:00", "sat,sun 00:00-24:00": a time of the week that is in '
+                "no blackout: as it is, no run would ever start"
+            ),
+        ),
+        (
+            'window = "22:00-06:00"',
+            (
+                'policy[0].window: found "22:00-06:00": a list of windows, such as ["22:00-06:00"] or '
+                '["mon-fri 22:00-06:00", "sat,sun 00:00-24:00"]'
+            ),
+        ),
+        (
+            "window = []",
+            (
+                'policy[0].window: found a list: a list of windows, such as ["22:00-06:00"] or '
+                '["mon-fri 22:00-06:00", "sat,sun 00:00-24:00"]'
+            ),
+        ),
+        (
+            'blackout = ["10:00-11:00", "25:00-26:00"]',
+            (
+                'policy[0].blackout: found a list: "25:00-26:00" is none: times from 00:00 to 24:00, such as '
+                '"22:00-06:00", "mon-fri 22:00-06:00" or "sat,sun 00:00-24:00"'
+            ),
+        ),
+    ],
+)
+def test_a_policy_that_would_not_do_what_it_says_is_a_fault(file: Path, text: str, expected: str) -> None:
+    assert faults(file, policy(text)) == (expected,)
+
+
 def test_a_line_begins_with_the_file(file: Path) -> None:
     file.write_text(policy('timezone = "X"'))
     (line,) = check(file, {})
@@ -244,7 +313,7 @@ def test_policies_that_are_no_json_say_where(file: Path) -> None:
         ('[limits]\n"per node" = 1', 'limits."per node": found an unknown key: did you mean "per_node"?'),
         (
             "[zoo]\nx = 1",
-            "zoo: found an unknown key: one of instance, longhorn, state, limits, http, control, log, retry, policy",
+            f"zoo: found an unknown key: one of {', '.join(Settings.model_fields)}",
         ),
         (
             "instance = 2026-01-01",

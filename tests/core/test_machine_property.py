@@ -19,7 +19,7 @@ from lhbackupd.core.cluster import Fault, FaultKind, Setting, Target, Volume
 from lhbackupd.core.commands import AskBackup, Attach, Command, CreateSnapshot, Detach, Seen
 from lhbackupd.core.holding import ASK_AGAIN
 from lhbackupd.core.machine import EDGES, decide, views
-from lhbackupd.core.model import Detached, Keep, Limits, Now, Outcome, Phase, Policy, Retry, Run
+from lhbackupd.core.model import Detached, Keep, Limits, Mode, Now, Outcome, Phase, Policy, Retry, Run
 from lhbackupd.core.naming import LABEL_RUN, made_by
 from lhbackupd.core.retention import expired
 from lhbackupd.core.retry import successor
@@ -31,6 +31,7 @@ POLICIES = {
     "nightly": Policy(name="nightly", cron="0 2 * * *", keep=Keep(last=1)),
     "weekly": Policy(name="weekly", cron="0 3 * * 0", detached=Detached.ALWAYS, keep=Keep(last=2), give_way_after=0),
 }
+SHADOWS = {f"shadow {name}": name for name in POLICIES}
 OUR_PREFIX = "lhbackupd:"
 Crash = Literal["", "before save", "after save", "after act"]
 Trouble = Literal[
@@ -112,7 +113,8 @@ class OneVolume(RuleBasedStateMachine):
             return
         gives_back = after.phase in {Phase.DETACHING, Phase.FINISHED}
         self.refused_write = False
-        if not gives_back and after != run and self.journal_down and not after.backup:
+        needed = not after.backup or isinstance(command, Attach)
+        if not gives_back and after != run and self.journal_down and needed:
             after, command, self.refused_write = run, None, True
         elif not self.journal_down and not after.finished:
             self.journal[after.id] = after
@@ -225,6 +227,10 @@ class OneVolume(RuleBasedStateMachine):
 
     def _check_command(self, run: Run, after: Run, command: Command | None, seen: Seen) -> None:
         volume = seen.volume
+        policy = self.policies.get(run.policy)
+        if policy is not None and policy.mode is Mode.SHADOW:
+            begun = bool(run.ticket or run.snapshot or run.asked_at)
+            assert command is None or (begun and (isinstance(command, Detach) or after.former)), "a shadow touched it"
         match command:
             case Attach(ticket=name):
                 assert name == after.ticket
@@ -281,6 +287,9 @@ class OneVolume(RuleBasedStateMachine):
             assert done[0].snapshot == run.snapshot
             assert run.protected_until is not None
             assert run.protected_until <= now.wall
+        if run.outcome is Outcome.SHADOWED:
+            assert run.protected_until is None
+            assert not run.backup
         if run.outcome is Outcome.UNCHANGED:
             assert not seen.fault
             last = self._last(run.policy)
@@ -300,7 +309,11 @@ class OneVolume(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.longhorn.pass_time(seconds)
 
-    @rule(what=st.sampled_from(["kill", "stop", "journal", "target", "deleted", "grown", *sorted(POLICIES), *Setting]))
+    @rule(
+        what=st.sampled_from(
+            ["kill", "stop", "journal", "target", "deleted", "grown", *sorted(POLICIES), *SHADOWS, *Setting]
+        )
+    )
     def circumstances_change(self, what: str) -> None:
         match what:
             case "kill":
@@ -318,6 +331,10 @@ class OneVolume(RuleBasedStateMachine):
                 self.longhorn.size += 4096
             case Setting():
                 self.setting = what
+            case _ if what in SHADOWS:  # it becomes one, or active again
+                if policy := self.policies.get(SHADOWS[what]):
+                    mode = Mode.ACTIVE if policy.mode is Mode.SHADOW else Mode.SHADOW
+                    self.policies[policy.name] = replace(policy, mode=mode)
             case _:  # a policy is removed, or configured again
                 if self.policies.pop(what, None) is None:
                     self.policies[what] = POLICIES[what]

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from lhbackupd.core.cluster import Node, Replica
-from lhbackupd.core.placement import candidates, nowhere
+from lhbackupd.core.cluster import Engine, Node, Replica, Volume
+from lhbackupd.core.placement import Choice, candidates, choices, nowhere, places
 
-from .examples import detached
+from .examples import attached, detached
 
 A, B, C = (Node(name=f"node-{letter}", ready=True) for letter in "abc")
 ON_A = detached(replicas=(Replica(name="r1", node="node-a"),))
@@ -71,3 +71,44 @@ def test_why_there_is_nowhere_names_the_nodes() -> None:
     assert "no node" in nowhere(replace(strict, replicas=()), {})
     assert nowhere(ON_A, {"node-b": down(B), "node-a": down(A)}) == "no node is Ready (node-a, node-b)"
     assert nowhere(ON_A, {}) == "no node is Ready (none is known)"
+
+
+def why(volume: Volume, *nodes: Node) -> dict[str, str]:
+    """The reason of each node, and that those are chosen which `places` names."""
+    listed = {node.name: node for node in nodes}
+    found = choices(volume, listed)
+    assert tuple(choice.node for choice in found if choice.chosen) == places(volume, listed)
+    return {choice.node: choice.reason for choice in found}
+
+
+def test_every_node_has_a_reason_why_it_is_chosen_or_not() -> None:
+    broken = replace(ON_A, replicas=(*ON_A.replicas, Replica(name="r2", node="node-b", failed=True)))
+    assert why(broken, A, B, replace(down(C), message="kubelet stopped")) == {
+        "node-a": "it holds a good replica",
+        "node-b": "it holds no good replica; its replica there has failed",
+        "node-c": "it is not Ready: kubelet stopped",
+    }
+    assert why(ON_A, cordoned(A), B, cordoned(C)) == {
+        "node-a": "it holds a good replica, but is cordoned",
+        "node-b": "it holds no good replica",
+        "node-c": "it holds no good replica, and is cordoned",
+    }
+    assert why(ON_A, down(A))["node-a"] == "it is not Ready"
+
+
+def test_a_strict_local_volume_has_one_place() -> None:
+    assert why(replace(ON_A, data_locality="strict-local"), A, B) == {
+        "node-a": "it holds a good replica, and is the only place for strict-local",
+        "node-b": "it holds no good replica, and the volume is strict-local",
+    }
+
+
+def test_an_attached_volume_is_backed_up_where_it_is() -> None:
+    live = attached(engines=(Engine(node="node-b", running=True),))
+    assert why(live, A, B) == {"node-a": "it is attached to node-b", "node-b": "it is attached here"}
+
+
+def test_a_node_is_chosen_by_name_whatever_the_order_they_are_listed_in() -> None:
+    assert choices(ON_A, {"node-b": B, "node-a": A})[0] == Choice(
+        node="node-a", chosen=True, reason="it holds a good replica"
+    )

@@ -10,7 +10,17 @@ from apscheduler.triggers.cron import CronTrigger as Oracle
 from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 
-from lhbackupd.core.timetable import Cron, count_due, next_due, parse_cron, parse_zone, previous_due
+from lhbackupd.core.timetable import (
+    Cron,
+    count_due,
+    minutes_of_week,
+    next_due,
+    offset_change,
+    parse_cron,
+    parse_zone,
+    previous_due,
+    shortest_gap,
+)
 
 BERLIN, SYDNEY, LORD_HOWE = ZoneInfo("Europe/Berlin"), ZoneInfo("Australia/Sydney"), ZoneInfo("Australia/Lord_Howe")
 ZONES = (BERLIN, SYDNEY, LORD_HOWE, ZoneInfo("UTC"), ZoneInfo("America/Sao_Paulo"), ZoneInfo("Asia/Beirut"))
@@ -301,3 +311,41 @@ def test_a_day_that_a_zone_left_out_is_made_up_at_once() -> None:
 def test_a_naive_moment_is_refused() -> None:
     with pytest.raises(ValueError, match="naive"):
         next_due(parse_cron("* * * * *"), BERLIN, datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None))
+
+
+@pytest.mark.parametrize(
+    ("line", "gap"),
+    [
+        ("0 2 * * *", timedelta(days=1)),
+        ("*/15 * * * *", timedelta(minutes=15)),
+        ("*/25 * * * *", timedelta(minutes=10)),
+        ("0 2,23 * * *", timedelta(hours=3)),
+        ("0 2,23 * * 0", timedelta(hours=21)),
+        ("0 2 * * 1,3", timedelta(days=2)),
+        ("0 2 1 * *", timedelta(days=28)),
+        ("0 2 29 2 *", timedelta(days=4 * 365 + 1)),
+        ("0 2 13 * 5", timedelta(days=1)),
+    ],
+)
+def test_the_shortest_time_between_two_due_times(line: str, gap: timedelta) -> None:
+    assert shortest_gap(parse_cron(line)) == gap
+
+
+@settings(deadline=None)  # a machine may be busy
+@given(lines, moments)
+def test_no_two_due_times_are_closer_than_the_shortest_gap(line: str, after: datetime) -> None:
+    cron, zone = parse_cron(line), ZoneInfo("UTC")
+    first = next_due(cron, zone, after)
+    assert next_due(cron, zone, first) - first >= shortest_gap(cron)
+
+
+def test_the_minutes_of_a_week_at_which_a_line_may_be_due() -> None:
+    assert minutes_of_week(parse_cron("30 2 * * 1,0")) == {150, 150 + 6 * 1440}
+    assert minutes_of_week(parse_cron("0 0 1 * *")) == {day * 1440 for day in range(7)}
+    assert minutes_of_week(parse_cron("0 0 13 * 5")) == {day * 1440 for day in range(7)}
+
+
+def test_the_second_at_which_clocks_move() -> None:
+    day = datetime(2026, 3, 28, 12, 0, 0, tzinfo=UTC)
+    assert offset_change(BERLIN, day, day + timedelta(days=3)) == datetime(2026, 3, 29, 1, tzinfo=UTC)
+    assert offset_change(BERLIN, day, day + timedelta(hours=3)) is None

@@ -174,3 +174,20 @@ async def test_a_file_that_is_no_database_stops_the_start_with_words(rig: Rig) -
     with pytest.raises(JournalError, match=r"state\.db cannot be opened: file is not a database"):
         await rig.assembled(rig.config())
     assert file.read_text().startswith("Dear Sir")
+
+
+async def test_while_the_journal_cannot_be_written_no_new_ticket_is_asked_for(rig: Rig) -> None:
+    """A crash would leave one that no run knows, and the run without the one that it knows."""
+    await rig.volume("db", data=8 * MIB)
+    await rig.call("POST", "/sim/volumes/db/timing", {"backup": 1500})
+    config = rig.config(cron='"0 2 * * *"', on_workload='"finish"', patience='{ backup = "1h" }')
+    async with rig.daemon(config) as engine:
+        await rig.until(lambda: any(run.progress for run in engine.keeper.active.values()))
+        before = await promises.held(rig)
+        assert before
+        with troubled(engine, rig.folder / "state.db", "full"):
+            await rig.clock.sleep(900)
+            assert await promises.held(rig) == before
+        await rig.until(lambda: rig.phase(Phase.FINISHED), 3600)
+        await promises.hold(rig, engine)
+    assert rig.outcomes() == [Outcome.COMPLETED]

@@ -136,3 +136,17 @@ async def test_a_list_that_lacks_half_the_volumes_ends_no_run_and_drops_no_sched
         await promises.hold(rig, engine)
         assert len(engine.scheduler.schedules) == 4
     assert rig.outcomes() == [Outcome.COMPLETED] * 4
+
+
+async def test_a_longhorn_that_takes_long_is_polled_more_rarely(rig: Rig) -> None:
+    async with rig.daemon(rig.config(cron='"0 2 * * *"')) as engine:
+        await rig.clock.sleep(20)
+        await rig.call("POST", "/sim/faults", {"kind": "delay", "seconds": 5, "match": {"path": "/v1/volumes"}})
+        await rig.clock.sleep(40)
+        first = engine.inventory.picture.at
+        await rig.clock.sleep(200)
+        polls = (await rig.call("GET", "/sim/requests"))["requests"]["GET /v1/volumes"]
+        assert engine.inventory.picture.fault is None
+        assert engine.inventory.picture.at != first
+    # two before the fault, and then one that takes 5 s every 55 s instead of every 20 s
+    assert 5 <= polls <= 8

@@ -276,3 +276,16 @@ async def test_a_run_whose_schedule_could_not_move_on_is_run_all_the_same(rig: R
             connection.execute(sa.text("DROP TRIGGER full"))
         await rig.finished(1, seconds=60)
     assert rig.outcomes() == [Outcome.COMPLETED]
+
+
+async def test_a_first_list_that_lacks_volumes_loses_no_run_that_was_missed_meanwhile(rig: Rig) -> None:
+    for name in ("a", "b", "c", "d"):
+        await rig.volume(name, data=MIB)
+    config = rig.config(cron='"0 2 * * *"')
+    async with rig.daemon(config):
+        await rig.clock.sleep(20)
+    await rig.clock.sleep(3600)
+    await rig.call("POST", "/sim/faults", {"kind": "half-list", "times": 1, "match": {"path": "/v1/volumes"}})
+    async with rig.daemon(config):
+        await rig.finished(4)
+    assert {run.volume for run in rig.runs() if run.outcome is Outcome.COMPLETED} == {"a", "b", "c", "d"}

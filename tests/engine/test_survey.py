@@ -4,6 +4,7 @@ import pytest
 
 from lhbackupd.core.cluster import Setting
 from lhbackupd.core.model import Outcome, Phase
+from lhbackupd.core.recurring import membership
 from lhbackupd.engine.survey import Surveyor
 from lhbackupd.longhorn.api import Release
 from lhbackupd.longhorn.client import Longhorn
@@ -28,7 +29,7 @@ async def test_a_survey_shows_all_there_is(rig: Rig) -> None:
     assert (found.release, found.setting) == (Release.NEW, Setting.ALLOWED)
     assert len(found.nodes) == 3
     assert [target.name for target in found.targets] == ["default"]
-    assert found.groups == {"db": frozenset({"default"})}
+    assert found.groups == {"db": membership()}
     assert [(backup.volume, backup.completed) for backup in found.backups] == [("db", True)]
     assert found.faults == ()
 

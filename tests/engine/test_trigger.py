@@ -10,7 +10,10 @@ from apscheduler.executors.base import BaseExecutor
 from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.base import BaseScheduler
 from apscheduler.triggers.base import BaseTrigger
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from lhbackupd.core.timetable import next_due, parse_cron, parse_zone, previous_due
 from lhbackupd.engine.trigger import CronTrigger
 
 NOW = datetime(2026, 6, 10, 12, 0, 30, tzinfo=UTC)
@@ -33,6 +36,10 @@ def a_job() -> None: ...
 
 def nightly() -> CronTrigger:
     return CronTrigger(cron="0 2 * * *", timezone="Europe/Berlin")
+
+
+def spread(seconds: int) -> CronTrigger:
+    return CronTrigger(cron="0 2 * * *", timezone="Europe/Berlin", offset=timedelta(seconds=seconds))
 
 
 def test_it_first_fires_at_the_next_due_time() -> None:
@@ -62,6 +69,38 @@ def test_a_clock_that_was_put_back_repeats_nothing() -> None:
     assert nightly().get_next_fire_time(fired, fired - timedelta(hours=5)) == fired + timedelta(days=1)
 
 
+def test_with_an_offset_all_due_times_come_so_much_later() -> None:
+    due = datetime(2026, 6, 11, 0, 1, 30, tzinfo=UTC)
+    trigger = spread(90)
+    assert trigger.get_next_fire_time(None, NOW) == due
+    assert trigger.get_next_fire_time(None, due) == due
+    assert trigger.get_next_fire_time(None, due - timedelta(seconds=89)) == due
+    assert trigger.get_next_fire_time(due, due + timedelta(hours=3)) == due + timedelta(days=1)
+    assert trigger.get_next_fire_time(due, due + timedelta(days=3)) == due + timedelta(days=3)
+    assert trigger.previous(due) == due
+    assert trigger.previous(due - timedelta(seconds=1)) == due - timedelta(days=1)
+    assert trigger.due_before_last(due + timedelta(hours=3)) == due - timedelta(days=1)
+    assert trigger.count(due, due + timedelta(days=3)) == 3
+    assert trigger.count(due - timedelta(seconds=1), due) == 1
+
+
+@settings(deadline=None)  # a machine may be busy
+@given(
+    st.sampled_from(["0 2 * * *", "*/15 * * * *", "30 1-3 * * 1-5", "0 0 1 * *", "0 */2 * * *"]),
+    st.sampled_from(["Europe/Berlin", "Australia/Lord_Howe", "UTC"]),
+    st.integers(0, 7200),
+    st.integers(0, 365 * 86400 * 10**6),
+)
+def test_an_offset_shifts_what_is_due_and_nothing_else(cron: str, zone: str, seconds: int, moment: int) -> None:
+    now, later = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment), timedelta(seconds=seconds)
+    trigger = CronTrigger(cron=cron, timezone=zone, offset=later)
+    line, rules = parse_cron(cron), parse_zone(zone)
+    assert trigger.previous(now) == previous_due(line, rules, now - later) + later
+    assert (
+        trigger.get_next_fire_time(None, now + timedelta(microseconds=1)) == next_due(line, rules, now - later) + later
+    )
+
+
 def test_zero_and_seven_are_sunday() -> None:
     for weekday in ("0", "7", "sun"):
         due = CronTrigger(cron=f"0 2 * * {weekday}", timezone="UTC").get_next_fire_time(None, NOW)
@@ -74,6 +113,9 @@ def test_equal_texts_are_equal_triggers() -> None:
     assert nightly() != CronTrigger(cron="0 3 * * *", timezone="Europe/Berlin")
     assert nightly() != CronTrigger(cron="0 2 * * *", timezone="UTC")
     assert nightly() != "0 2 * * *"
+    assert nightly() != spread(1)
+    assert spread(90) == spread(90)
+    assert repr(spread(90)) == "CronTrigger(cron='0 2 * * *', timezone='Europe/Berlin', offset=0:01:30)"
     assert repr(nightly()) == "CronTrigger(cron='0 2 * * *', timezone='Europe/Berlin')"
 
 
@@ -87,12 +129,20 @@ def test_it_survives_being_pickled(protocol: int) -> None:
 
 
 def test_its_state_is_small_and_has_a_version() -> None:
-    assert nightly().__getstate__() == {"version": 1, "cron": "0 2 * * *", "timezone": "Europe/Berlin"}
+    state = {"version": 2, "cron": "0 2 * * *", "timezone": "Europe/Berlin", "offset": 0}
+    assert nightly().__getstate__() == state
+    assert spread(90).__getstate__() == {**state, "offset": 90}
+
+
+def test_a_state_from_before_there_were_offsets_is_read() -> None:
+    trigger = spread(90)
+    trigger.__setstate__({"version": 1, "cron": "0 2 * * *", "timezone": "Europe/Berlin"})
+    assert trigger == nightly()
 
 
 def test_a_state_of_another_version_is_refused() -> None:
-    with pytest.raises(ValueError, match="version 2; this program reads 1"):
-        nightly().__setstate__({"version": 2, "cron": "0 2 * * *", "timezone": "UTC"})
+    with pytest.raises(ValueError, match="version 3; this program reads 2"):
+        nightly().__setstate__({"version": 3, "cron": "0 2 * * *", "timezone": "UTC"})
 
 
 def test_a_wrong_line_or_zone_makes_no_trigger() -> None:

@@ -23,6 +23,7 @@ CALLS: tuple[Callable[[Longhorn], Awaitable[object]], ...] = (
     lambda longhorn: longhorn.engine_images(),
     lambda longhorn: longhorn.backup_volumes(),
     lambda longhorn: longhorn.generation(),
+    lambda longhorn: longhorn.jobs(),
     lambda longhorn: longhorn.groups("v"),
     lambda longhorn: longhorn.snapshots("v"),
     lambda longhorn: longhorn.snapshot_ready("v", "s"),
@@ -42,8 +43,8 @@ VALUES = st.recursive(
 )
 STATUS = st.sampled_from([200, 201, 204, 301, 400, 401, 404, 405, 429, 500, 501, 503])
 SAMPLES = [
-    recorded(number)["response"]["body"]
-    for number in ("011", "019", "030", "033", "035", "052", "103", "107", "220", "213", "233", "240", "281", "423")
+    recorded(f"{number:03}")["response"]["body"]
+    for number in (11, 19, 30, 33, 35, 52, 103, 107, 220, 213, 233, 240, 281, 403, 423)
 ]
 
 

@@ -1,11 +1,14 @@
 """Each method against what a manager answered to it."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import httpx
 import pytest
 
 from lhbackupd.core.cluster import Setting
+from lhbackupd.core.recurring import NativeJob, membership
+from lhbackupd.longhorn.elements import PIECE
 from lhbackupd.longhorn.errors import Missing, Refused, Unreachable, WrongShape
 from lhbackupd.longhorn.request import Exchange
 from lhbackupd.longhorn.wire import BackupVolume, Generation
@@ -89,8 +92,15 @@ async def test_generation_is_told_by_the_schema() -> None:
     assert await replaying("005").generation() is Generation.TICKETS
 
 
-async def test_groups_leave_out_single_jobs() -> None:
-    assert await replaying("423").groups("rec-d") == {"gold", "default"}
+async def test_jobs_come_with_what_they_do_and_how_long_it_stays() -> None:
+    assert await replaying("400").jobs() == ()
+    assert await replaying("403").jobs() == (
+        NativeJob(name="nightly", task="backup", cron="0 2 * * *", retain=3, retention="count-based", retain_age="0s"),
+    )
+
+
+async def test_groups_and_single_jobs_are_told_apart() -> None:
+    assert await replaying("423").groups("rec-d") == membership(groups=["gold", "default"], jobs=["nightly"])
 
 
 async def test_snapshots_form_a_chain_from_the_head() -> None:
@@ -241,7 +251,7 @@ async def test_each_exchange_is_observed_without_names() -> None:
     ]
 
 
-async def test_big_list_is_joined_and_decoded_off_the_loop_and_a_small_one_is_not() -> None:
+async def test_big_list_is_decoded_off_the_loop_in_pieces_and_a_small_one_is_not() -> None:
     sizes = []
 
     async def offload(function, given):  # type: ignore[no-untyped-def] # generic protocol, a test's stand-in
@@ -249,9 +259,30 @@ async def test_big_list_is_joined_and_decoded_off_the_loop_and_a_small_one_is_no
         return function(given)
 
     big = b'{"type":"collection","data":[' + b",".join([answer("103")] * 200) + b"]}"
-    volumes, _ = await saying(200, big, offload=offload).volumes()
+
+    async def handler(_: httpx.Request) -> httpx.Response:
+        async def parts() -> AsyncIterator[bytes]:
+            for start in range(0, len(big), 2**16):
+                yield big[start : start + 2**16]
+
+        return httpx.Response(200, content=parts())
+
+    volumes, _ = await client(handler, offload=offload).volumes()
     await saying(200, answer("052"), offload=offload).volumes()
     assert len(volumes) == 200
+    assert max(sizes) < len(big) / 4
+    assert len(big) - sum(sizes) < PIECE
+
+
+async def test_big_answer_of_another_kind_is_joined_and_decoded_off_the_loop() -> None:
+    sizes = []
+
+    async def offload(function, given):  # type: ignore[no-untyped-def] # generic protocol, a test's stand-in
+        sizes.append(len(given) if isinstance(given, bytes) else sum(map(len, given)))
+        return function(given)
+
+    big = b'{"type":"collection","data":[' + b",".join([b'{"name":"n"}'] * 200_000) + b"]}"
+    assert len(await saying(200, big, offload=offload).nodes()) == 200_000
     assert sizes == [len(big), len(big)]
 
 

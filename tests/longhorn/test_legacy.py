@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from lhbackupd.core.cluster import BackupProgress
 from lhbackupd.core.naming import TicketName
+from lhbackupd.core.recurring import Membership
 from lhbackupd.longhorn import legacywire
 from lhbackupd.longhorn.api import Api, Release
 from lhbackupd.longhorn.errors import LonghornError, Missing, Refused, Unreachable, WrongShape
@@ -43,6 +44,9 @@ class Old:
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
         action = request.url.params.get("action")
+        if request.url.path in self.answers:
+            status, body = self.answers[request.url.path]
+            return httpx.Response(status, content=body)
         if action in self.answers:
             status, body = self.answers[action]
             self.changed.append((action, json.loads(request.content or b"{}")))
@@ -221,9 +225,15 @@ PLAIN = 404, "404 page not found\n"
 
 
 async def test_groups_are_none_where_longhorn_knows_none_and_an_error_where_it_did_not_answer() -> None:
-    assert await Old(volume(), {"recurringJobList": PLAIN}).legacy.groups("v") == frozenset()
+    assert await Old(volume(), {"recurringJobList": PLAIN}).legacy.groups("v") == Membership()
     with pytest.raises(Unreachable):
         await Old(volume(), {"recurringJobList": (503, "")}).legacy.groups("v")
+
+
+async def test_jobs_are_not_known_where_longhorn_lists_none_and_an_error_where_it_did_not_answer() -> None:
+    assert await Old(volume(), {"/v1/recurringjobs": PLAIN}).legacy.jobs() is None
+    with pytest.raises(Unreachable):
+        await Old(volume(), {"/v1/recurringjobs": (503, "")}).legacy.jobs()
 
 
 @pytest.mark.parametrize(("status", "body", "count"), [(404, "404 page not found\n", 0), (200, None, 1)])

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from lhbackupd.core.cluster import Volume
+from lhbackupd.core.recurring import Membership
 from lhbackupd.longhorn import wire
 from lhbackupd.longhorn.errors import SHOWN, WrongShape
+from lhbackupd.longhorn.listing import Listing
 from lhbackupd.longhorn.scalars import LARGEST, moment, size
 from tests.longhorn.replay import RECORDINGS, answer, recorded
 
@@ -16,6 +18,10 @@ from tests.longhorn.replay import RECORDINGS, answer, recorded
 def volume(number: str, **changed: Any) -> Volume:
     body = recorded(number)["response"]["body"]
     return wire.decode_volume(json.dumps({**body, **changed}).encode())
+
+
+def decode_volumes(raw: bytes) -> tuple[tuple[Volume, ...], tuple[wire.Broken, ...]]:
+    return Listing().reading().finish(raw)
 
 
 def listed(*elements: Any, **more: Any) -> bytes:
@@ -118,7 +124,7 @@ def test_null_stands_for_an_empty_list_or_map() -> None:
     read = volume("103", **absent, volumeAttachment=None, cloneStatus=None)
     assert (read.engines, read.replicas, read.tickets, read.backups, read.pods) == ((), (), (), (), ())
     assert volume("103", volumeAttachment={"attachments": None}).tickets == ()
-    assert wire.decode_volumes(b'{"type":"collection","data":null}') == ((), ())
+    assert decode_volumes(b'{"type":"collection","data":null}') == ((), ())
 
 
 def test_fields_of_a_newer_longhorn_do_no_harm() -> None:
@@ -143,7 +149,7 @@ def test_volume_without_what_matters_is_no_volume(missing: str) -> None:
 def test_broken_volume_in_a_list_is_named_and_does_not_hide_the_others() -> None:
     good = recorded("103")["response"]["body"]
     raw = listed(good, {**good, "name": "odd", "size": "big"}, 17, {**good, "name": "odder", "replicas": "none"})
-    volumes, broken = wire.decode_volumes(raw)
+    volumes, broken = decode_volumes(raw)
     assert [v.name for v in volumes] == ["rec-a"]
     assert [b.name for b in broken] == ["odd", "", "odder"]
     assert "big" in broken[0].reason
@@ -154,7 +160,7 @@ def test_broken_volume_in_a_list_is_named_and_does_not_hide_the_others() -> None
 )
 def test_what_is_not_a_list_is_never_an_empty_one(raw: bytes) -> None:
     with pytest.raises(WrongShape):
-        wire.decode_volumes(raw)
+        decode_volumes(raw)
     with pytest.raises(WrongShape):
         wire.decode_backups(raw)
 
@@ -230,8 +236,9 @@ def test_setting_that_is_neither_is_not_guessed() -> None:
 
 
 def test_volume_without_any_job_is_in_the_default_group() -> None:
-    assert wire.decode_groups(listed()) == {"default"}
-    assert wire.decode_groups(listed({"name": "nightly", "isGroup": False})) == set()
+    assert wire.decode_groups(listed()) == Membership(groups=frozenset({"default"}))
+    own = wire.decode_groups(listed({"name": "nightly", "isGroup": False}))
+    assert own == Membership(jobs=frozenset({"nightly"}))
 
 
 def test_engine_image_is_usable_where_it_is_deployed() -> None:

@@ -8,12 +8,15 @@ from datetime import timedelta
 
 from prometheus_client import CollectorRegistry
 
-from lhbackupd.core.cluster import Node, Volume
-from lhbackupd.core.model import Match, Outcome, Phase, Policy, Run
+from lhbackupd.core.cluster import Backup, Node, Volume
+from lhbackupd.core.model import Keep, Match, Outcome, Phase, Policy, Run
+from lhbackupd.core.naming import LABEL_ORIGIN, LABEL_POLICY
+from lhbackupd.surface.findings import fault, warning
 from lhbackupd.surface.gauges import Gauges
 from lhbackupd.surface.server import serve
 from lhbackupd.surface.web import Web
-from tests.surface.house import HOURLY, NOON, TODAY, House, ended, queued, running, volume
+from tests.surface.house import HOURLY, NIGHTLY, NOON, ORIGIN, TODAY, House, ended, queued, running, volume
+from tests.surface.shown import web
 
 WEEKLY = Policy(name="weekly-archive", cron="30 3 * * 0", match=Match(namespace=("shop",)))
 FAILED = "pvc-mail"
@@ -55,8 +58,9 @@ def history() -> list[Run]:
 
 def furnish(house: House) -> None:
     """Something of everything."""
+    keep = replace(NIGHTLY, keep=Keep(last=7))
     good = [volume(f"pvc-{name}", state="attached") for name in ("orders", "cart", "search", "media", "sessions")]
-    house.has(*good, volume(FAILED), volume("pvc-new"), volume("pvc-parked"), volume("pvc-ledger"))
+    house.has(*good, volume(FAILED), volume("pvc-new"), volume("pvc-parked"), volume("pvc-ledger"), policy=keep)
     house.has(volume("pvc-db", state="attached"), policy=HOURLY)
     house.has(volume("pvc-orders", state="attached"), policy=WEEKLY)
     lone = Volume(name="pvc-5b1d9c1e-77aa-4c0e-9d3e-0a4b7b1f9f6e", size=2**30, state="detached")
@@ -97,14 +101,29 @@ def crowd(house: House, count: int) -> None:
         house.knows(ended(name, outcome, "backup b holds it", protected_until=TODAY))
 
 
-def web(house: House) -> Web:
+def backups() -> list[Backup]:
+    """Those of the volume whose backups fail, with one that goes and one that is somebody else's."""
+    found: list[Backup] = []
+    for days in range(3, 13):
+        at = TODAY - timedelta(days=days)
+        labels = {LABEL_POLICY: "nightly", LABEL_ORIGIN: ORIGIN.journal} if days != 8 else {"RecurringJob": "daily"}
+        name = f"backup-{days:04x}c1d2"
+        found.append(
+            Backup(
+                name=name, snapshot=f"s-{days}", state="Completed", volume=FAILED, created=at, snapshot_created=at,
+                size=days * 7 * 2**20, labels=labels,
+            )
+        )  # fmt: skip
+    return found
+
+
+def shown(house: House) -> Web:
     """What the daemon would serve for this house."""
     registry = CollectorRegistry()
     registry.register(Gauges(report=house.report))
-
-    return Web(
-        report=house.report, metrics=registry, alive=lambda: "", ready=house.sources.unready, history=house.history
-    )
+    bad = warning("setting", "detached volumes are left alone; that is policies nightly", "switch it on in Longhorn")
+    worse = fault("nodes", "node-3 is not Ready", "see to it: kubectl describe node node-3")
+    return web(house, metrics=registry, findings=(bad, worse), backups=backups())
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +138,12 @@ class Served:
 @contextlib.asynccontextmanager
 async def served(house: House, *, port: int = 0) -> AsyncIterator[Served]:
     """Serve a house until the block is left."""
-    shown, stop = web(house), asyncio.Event()
+    made, stop = shown(house), asyncio.Event()
     listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(serve(shown.app, host="127.0.0.1", port=port, started=listening.set_result, stop=stop))
-        tasks.create_task(shown.changes.run(stop))
+        tasks.create_task(serve(made.app, host="127.0.0.1", port=port, started=listening.set_result, stop=stop))
+        tasks.create_task(made.changes.run(stop))
         try:
-            yield Served(house, shown, f"http://127.0.0.1:{await listening}")
+            yield Served(house, made, f"http://127.0.0.1:{await listening}")
         finally:
             stop.set()

@@ -1,7 +1,7 @@
 """A daemon without its loop: real keeper, scheduler, journal and inventory, put into whatever state a test wants."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -124,6 +124,7 @@ class House:
             setting=Setting.ALLOWED,
             nodes={"node-1": Node(name="node-1", ready=True)},
             targets={"default": Target(name="default", available=True)},
+            jobs=(),
             took=0.2,
         )
         rules = Rules(policies={"nightly": NIGHTLY}, limits=Limits(), retry=Retry())
@@ -184,7 +185,14 @@ class House:
             unready=partial(unready, keeper=self.keeper, clock=self.clock),
         )
 
+    def settle(self) -> None:
+        """Work out who covers which volume, as the keeper does at every turn; with `at_once` nothing is waited for."""
+        rules = self.keeper.rules
+        with suppress(StopIteration):
+            self.keeper.coverage.look(self.inventory.picture, rules.policies, rules.excludes).send(None)
+
     def report(self) -> Report:
+        self.settle()
         return report(self.sources, self.recent.runs)
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from lhbackupd.core.cluster import Backup, Node, Setting, Target, Ticket, Volume
-from lhbackupd.core.model import Detached, Outcome, Policy
+from lhbackupd.core.model import Detached, Exclude, Match, Outcome, Policy
 from lhbackupd.core.naming import LABEL_ORIGIN, TicketName
 from lhbackupd.core.protection import after
+from lhbackupd.core.recurring import NativeJob, membership
 from lhbackupd.engine.survey import Survey
 from lhbackupd.longhorn.api import Release
 from lhbackupd.longhorn.wire import Broken
@@ -50,6 +51,7 @@ def facts(report: Report) -> Facts:
         nodes=(Node(name="node-1", ready=True),),
         targets=(Target(name="default", available=True),),
         backups=(backup("b1"),),
+        jobs=(),
         server_date=NOON,
         read_at=NOON,
     )
@@ -262,7 +264,12 @@ def test_a_ticket_of_another_instance_is_reported_with_its_age_and_never_touched
 
 def test_a_volume_that_no_policy_covers_is_a_warning(facts: Facts) -> None:
     both = (volume("pvc-db"), volume("stray", pvc_namespace="lab"))
-    says(shown(facts, volumes=both), "volumes", Level.WARNING, "1 covered by no policy: stray")
+    says(
+        shown(facts, volumes=both),
+        "volumes",
+        Level.WARNING,
+        "1 backed up by nobody: stray; stray: no policy matches it",
+    )
 
 
 def test_a_volume_whose_runs_fail_is_a_fault_with_its_reason(facts: Facts) -> None:
@@ -284,14 +291,55 @@ def test_two_completed_backups_of_one_snapshot_are_doubles_if_both_are_ours(fact
         assert worst(diagnose(shown(facts, backups=(backup("b1"), other)))) is Level.OK
 
 
-def test_a_native_job_on_a_volume_of_ours_is_a_warning_while_it_is_recent(facts: Facts) -> None:
-    native = backup("n1", labels={"RecurringJob": "daily"}, snapshot="s9", created=NOON - timedelta(days=1))
-    says(shown(facts, backups=(native,)), "jobs", Level.WARNING, "recurring job daily backs up pvc-db as well")
-    for other in (replace(native, created=NOON - timedelta(days=9)), replace(native, volume="not-ours")):
-        assert worst(diagnose(shown(facts, backups=(other,)))) is Level.OK
+def test_a_native_job_on_a_volume_of_ours_is_a_warning(facts: Facts) -> None:
+    job = NativeJob(name="daily", task="backup", cron="0 2 * * *", groups=("default",))
+    both = shown(facts, jobs=(job,), groups={"pvc-db": membership()})
+    says(both, "jobs", Level.WARNING, "recurring job daily backs up pvc-db as well")
+    for other in (replace(job, task="snapshot"), replace(job, groups=("gold",))):
+        assert worst(diagnose(shown(both, jobs=(other,)))) is Level.OK
+
+
+def test_a_native_job_beside_no_policy_of_ours_is_none(facts: Facts) -> None:
+    job = NativeJob(name="daily", task="backup", cron="0 2 * * *", groups=("default",))
+    stray = volume("stray", pvc_namespace="lab")
+    fine = shown(facts, volumes=(volume("pvc-db"), stray), jobs=(job,),
+                 groups={"stray": membership(), "pvc-db": membership(groups=["own"])})  # fmt: skip
+    assert worst(diagnose(fine)) is Level.OK
+    assert "1 left to Longhorn's own jobs: stray" in {finding.text for finding in diagnose(fine)}
+
+
+def test_native_jobs_that_are_not_known_are_a_warning(facts: Facts) -> None:
+    says(shown(facts, jobs=None), "jobs", Level.WARNING, "recurring jobs are not known", "before 1.2")
+
+
+def test_a_volume_excluded_on_purpose_is_well_with_its_number(facts: Facts) -> None:
+    match = Match(name=("stray",))
+    facts = replace(facts, excludes=(Exclude(match=match, reason="scratch"),))
+    facts = shown(facts, volumes=(volume("pvc-db"), volume("stray", pvc_namespace="lab")))
+    assert worst(diagnose(facts)) is Level.OK
+    assert "1 excluded on purpose: stray" in {finding.text for finding in diagnose(facts)}
+
+
+def test_groups_that_could_not_be_read_leave_volumes_open(facts: Facts) -> None:
+    grouped = Policy(name="grouped", cron="@daily", match=Match(group=("gold",)))
+    open_ = shown(
+        replace(facts, policies=(NIGHTLY, grouped)), volumes=(volume("pvc-db"), volume("stray", pvc_namespace="lab"))
+    )
+    says(open_, "volumes", Level.WARNING, "who backs up stray is not known: its groups have not been read yet")
+
+
+def test_a_policy_that_matches_no_volume_is_a_warning(facts: Facts) -> None:
+    lost = replace(NIGHTLY, name="lost", match=Match(namespace=("shpo",)))
+    says(replace(facts, policies=(NIGHTLY, lost)), "volumes", Level.WARNING, "policy lost matches no volume")
 
 
 def test_many_names_are_cut(facts: Facts) -> None:
     assert names(f"v{number}" for number in range(8)) == "v0, v1, v2, v3, v4 and 3 more"
     strays = tuple(volume(f"stray-{number:03}", pvc_namespace="lab") for number in range(1000))
-    says(shown(facts, volumes=(volume("pvc-db"), *strays)), "volumes", Level.WARNING, "1000 covered", "and 995 more")
+    says(
+        shown(facts, volumes=(volume("pvc-db"), *strays)),
+        "volumes",
+        Level.WARNING,
+        "1000 backed up by nobody",
+        "and 995 more",
+    )

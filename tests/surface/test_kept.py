@@ -1,3 +1,4 @@
+import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -5,7 +6,8 @@ from itertools import count
 
 import pytest
 
-from lhbackupd.surface.kept import KEEP, Kept
+from lhbackupd.surface.kept import KEEP, Kept, Recalled
+from lhbackupd.surface.threads import Busy
 
 
 class Costly:
@@ -67,3 +69,41 @@ def test_a_defect_is_not_kept() -> None:
     with pytest.raises(ZeroDivisionError):
         kept()
     assert kept() == 7
+
+
+async def test_an_answer_is_recalled_for_its_time_and_asked_for_once_by_many() -> None:
+    now, asked = 0.0, list[str]()
+
+    async def ask(key: str) -> str:
+        asked.append(key)
+        await asyncio.sleep(0.01)
+        return f"{key}{len(asked)}"
+
+    recalled = Recalled(ask, seconds=10, clock=lambda: now, most=2)
+    async with asyncio.TaskGroup() as tasks:
+        many = [tasks.create_task(recalled("a")) for _ in range(5)]
+    assert {one.result() for one in many} == {"a1"}
+    now = 9.0
+    assert await recalled("a") == "a1"
+    now = 10.0
+    assert await recalled("a") == "a2"
+    assert [await recalled(key) for key in "bcbc"] == ["b3", "c4", "b3", "c4"]
+    assert await recalled("a") == "a5", "only so many are recalled"
+
+
+async def test_what_fails_is_asked_for_again_and_too_many_are_refused() -> None:
+    opened = asyncio.Event()
+
+    async def ask(_: int) -> int:
+        await opened.wait()
+        raise ZeroDivisionError
+
+    recalled = Recalled(ask, seconds=10)
+    waiting = [asyncio.create_task(recalled(number)) for number in range(9)]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy):
+        await recalled(0)
+    opened.set()
+    for one in waiting:
+        with pytest.raises(ZeroDivisionError):
+            await one

@@ -8,8 +8,19 @@ import structlog
 from structlog.testing import CapturingLogger
 
 from lhbackupd.core.cluster import Backup, Fault, FaultKind, Setting, Target
+from lhbackupd.core.coverage import Cover, Coverage, Covers
 from lhbackupd.core.model import Outcome, Phase
-from lhbackupd.engine.events import Defect, Event, JournalTrouble, Missed, Moved, Polled, Pruned, Rescheduled
+from lhbackupd.engine.events import (
+    CoverChanged,
+    Defect,
+    Event,
+    JournalTrouble,
+    Missed,
+    Moved,
+    Polled,
+    Pruned,
+    Rescheduled,
+)
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.scheduler import Changes
 from lhbackupd.surface.narrator import LogListener
@@ -200,3 +211,35 @@ def test_a_wait_that_outlasts_a_deleted_volume_is_said(said: Said) -> None:
     assert done.finished_at is not None
     done = replace(done, waiting_since=done.finished_at - timedelta(seconds=4))
     assert said.after(Moved(running("pvc-a"), done))[0][1] == "pod shop/db-0 waited 4 s for run run-pvc-a"
+
+
+def covers(unused: tuple[str, ...] = (), **volumes: Cover) -> Covers:
+    found = {name: Coverage(cover=cover, reason=f"is {cover.value}") for name, cover in volumes.items()}
+    return Covers(volumes=found, unused=unused)
+
+
+def test_coverage_is_said_when_it_is_lost_or_doubled_and_when_it_is_well_again(said: Said) -> None:
+    well = covers(a=Cover.POLICY, b=Cover.POLICY, c=Cover.NATIVE)
+    ill = covers(a=Cover.NOTHING, b=Cover.DOUBLE, c=Cover.SHADOW)
+    lost, double = said.after(CoverChanged(well, ill))
+    assert (lost[0], lost[1]) == ("warning", "2 volumes are backed up by nobody: a, c")
+    assert (lost[2]["action"], lost[2]["volumes"]) == ("volume.uncovered", ["a", "c"])
+    assert lost[2]["reasons"] == {"a": "is nothing", "c": "is shadow"}
+    assert (double[0], double[2]["action"], double[2]["volumes"]) == ("warning", "volume.double-covered", ["b"])
+    assert said.after(CoverChanged(ill, ill)) == []
+    again = said.after(CoverChanged(ill, well))
+    assert [(level, fields["action"]) for level, _, fields in again] == [
+        ("info", "volume.no-longer-uncovered"),
+        ("info", "volume.no-longer-double-covered"),
+    ]
+
+
+def test_a_volume_that_is_gone_is_not_said_to_be_covered(said: Said) -> None:
+    assert said.after(CoverChanged(covers(a=Cover.NOTHING), covers())) == []
+
+
+def test_a_policy_that_matches_no_volume_is_said_once(said: Said) -> None:
+    [(level, text, _)] = said.after(CoverChanged(covers(), covers(("lost",))))
+    assert (level, text) == ("warning", "policy lost matches no volume")
+    [(level, text, _)] = said.after(CoverChanged(covers(("lost",)), covers()))
+    assert (level, text) == ("info", "policy lost matches a volume by now")

@@ -1,5 +1,6 @@
 """The pages of volumes, of one volume and of runs, as documents."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -10,14 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lhbackupd.core.model import Outcome, Phase, Run
+from lhbackupd.core.cluster import Backup, Replica
+from lhbackupd.core.model import Exclude, Keep, Match, Outcome, Phase, Run
+from lhbackupd.core.naming import LABEL_ORIGIN, LABEL_POLICY
+from lhbackupd.surface.findings import Diagnosis, Level, fault
 from lhbackupd.surface.markup import Html, el, text
 from lhbackupd.surface.pages.frame import Frame
 from lhbackupd.surface.pages.phases import spent
 from lhbackupd.surface.pages.plot import ages, plot
 from lhbackupd.surface.pages.strip import DAYS, strip
 from lhbackupd.surface.pages.volumes import _ORDERS, ROWS, Row, Wanted, chosen, rows_of, volumes
-from tests.surface.house import HOURLY, NOON, TODAY, House, ended, queued, volume
+from tests.surface.house import HOURLY, NIGHTLY, NOON, ORIGIN, TODAY, House, ended, queued, volume
 from tests.surface.test_web import read, shown
 
 
@@ -127,7 +131,7 @@ async def test_a_volume_says_why_its_last_run_failed_and_when_the_next_is(
     client: httpx.AsyncClient, house: House
 ) -> None:
     house.has(volume("pvc-a"))
-    runs = [past(1, Outcome.COMPLETED, backup="backup-1", new_bytes=3 * 2**20), past(0, Outcome.FAILED)]
+    runs = [past(1, Outcome.COMPLETED), past(0, Outcome.FAILED)]
     house.knows(*runs)
     house.keep(*runs)
     house.keeper.waiting["a"] = queued("pvc-a", attempt=2, reason="waits for one of 1 places")
@@ -135,9 +139,100 @@ async def test_a_volume_says_why_its_last_run_failed_and_when_the_next_is(
     assert "failed: because of failed" in said
     assert "2026-10-23 02:00 in 14 h" in said
     assert "waits for one of 1 places" in said
-    assert "backup-1" in said
-    assert "3.0 MiB" in said
+    assert "Longhorn lists none." in said
     assert "attaching 7 s, backing-up 22 s, detaching 10 s" in said
+
+
+def listed(number: int, **fields: Any) -> Backup:
+    """A backup of pvc-a, made so many days ago by the policy."""
+    at = TODAY - timedelta(days=number)
+    labels = {LABEL_POLICY: "nightly", LABEL_ORIGIN: ORIGIN.journal}
+    made = Backup(name=f"b-{number}", volume="pvc-a", snapshot=f"s-{number}", state="Completed", labels=labels)
+    return replace(made, created=at, snapshot_created=at, size=3 * 2**20, **fields)
+
+
+async def test_a_volume_says_of_each_backup_what_retention_says(house: House) -> None:
+    house.has(volume("pvc-a"), policy=replace(NIGHTLY, keep=Keep(last=1)))
+    app = shown(house, backups=[listed(1), listed(2), listed(3, labels={})])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://lhbackupd") as client:
+        said = read((await client.get("/volumes/pvc-a")).text).said
+    assert "b-1nightly2026-10-21 02:00 1 d 10 h ago3.0 MiBCompletedkept: " in said
+    assert "b-2nightly2026-10-20 02:00 2 d 10 h ago3.0 MiBCompletedgoes no rule keeps it" in said
+    assert "not made by lhbackupd: let alone" in said
+
+
+async def test_backups_that_cannot_be_read_are_said(house: House) -> None:
+    house.has(volume("pvc-a"))
+
+    async def fails(_: str) -> Any:
+        await asyncio.Event().wait()
+
+    for instead in ({"backups": None}, {"explain": fails}):
+        app = shown(house, **instead)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("lhbackupd.surface.pages.routes._PATIENCE", 0.2)
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://lhbackupd") as client:
+                said = read((await client.get("/volumes/pvc-a")).text).said
+        assert "They cannot be shown: " in said
+
+
+async def test_who_is_left_out_on_purpose_is_said_and_not_counted_as_wrong(
+    client: httpx.AsyncClient, house: House
+) -> None:
+    house.has(volume("pvc-a"))
+    house.knows(ended("pvc-a", Outcome.COMPLETED, protected_until=TODAY))
+    house.look(volumes={**house.inventory.picture.volumes, "pvc-x": volume("pvc-x", pvc_namespace="lost")})
+    exclude = Exclude(match=Match(namespace=("lost",)), reason="scratch")
+    unused = replace(NIGHTLY, name="unused", match=Match(namespace=("nowhere",)))
+    policies = {**house.keeper.rules.policies, "unused": unused}
+    house.keeper.rules = replace(house.keeper.rules, excludes=(exclude,), policies=policies)
+    said = read((await client.get("/")).text).said
+    assert "The one volume is protected" in said
+    assert "1 left out on purpose" in said
+    assert "Policies that match no volume: unused." in said
+    assert [row.state for row in rows_of(house.report())] == ["protected", "excluded"]
+    assert "scratch" in read((await client.get("/volumes/pvc-x")).text).said
+
+
+# Plan and doctor
+
+
+async def test_the_plan_says_what_runs_when_and_what_cannot_be_kept(client: httpx.AsyncClient, house: House) -> None:
+    promising = replace(NIGHTLY, rpo=timedelta(hours=12))
+    house.has(volume("pvc-a", replicas=(Replica(name="r", node="node-1"),)), policy=promising)
+    said = read((await client.get("/plan")).text).said
+    assert "1 run in the next 24 hours, " in said
+    assert "RPO violated from" in said
+    assert "node-1: 1 of 1" in said
+    assert "2026-10-23 02:00 in 14 h" in said
+    assert "7 runs in the next 7 days" in read((await client.get("/plan?next=7d")).text).said
+    assert "in the next 24 hours" in read((await client.get("/plan?next=999999d")).text).said
+
+
+async def test_the_doctor_says_what_is_wrong_first(house: House) -> None:
+    bad = fault("nodes", "node-3 is not Ready", "see to it")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(shown(house, findings=[bad])), base_url="http://x") as c:
+        said = read((await c.get("/doctor")).text).said
+    assert "1 thing is not right" in said
+    assert said.index("node-3 is not Ready") < said.index("no faults; policies nightly")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(shown(house)), base_url="http://x") as c:
+        assert "Nothing is wrong" in read((await c.get("/doctor")).text).said
+
+
+async def test_longhorn_is_asked_once_however_often_a_page_is(house: House) -> None:
+    asked = 0
+
+    async def diagnose() -> Diagnosis:
+        nonlocal asked
+        asked += 1
+        return Diagnosis(at=NOON, worst=Level.OK, findings=())
+
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(shown(house, diagnose=diagnose)), base_url="http://x"
+    ) as c:
+        for _ in range(5):
+            assert (await c.get("/doctor")).status_code == 200
+    assert asked == 1
 
 
 async def test_a_volume_of_no_policy_says_so(client: httpx.AsyncClient, house: House) -> None:

@@ -9,6 +9,7 @@ from lhbackupd.core.commands import Seen
 from lhbackupd.core.machine import decide
 from lhbackupd.core.model import Limits, Now, Outcome, Run
 from lhbackupd.core.protection import after
+from lhbackupd.core.windows import parse_window
 from lhbackupd.surface.standing import Standing, Wait, standing, waits_for, why
 from tests.surface.house import NIGHTLY, NOON, ORIGIN, ended, queued, running, volume
 
@@ -100,6 +101,13 @@ def test_what_admission_lets_wait_has_its_class(
     run = queued("pvc-a")
     answer = admit([run], active, volumes={"pvc-a": VOLUME}, nodes=nodes, limits=limits)
     assert waits_for(replace(run, reason=answer.waits[run.id]), NOON) is expected
+
+
+def test_a_run_outside_its_window_waits_for_that() -> None:
+    night = replace(NIGHTLY, window=(parse_window("22:00-06:00"),))
+    look = Seen(volume=SOUND, slot=Slot(node="", target=""))
+    run, _ = decide(queued("pvc-a"), look, Now(wall=NOON), night, ORIGIN)
+    assert waits_for(run, NOON) is Wait.WINDOW
 
 
 def test_a_strict_local_volume_waits_for_its_node_and_an_unlisted_one_for_longhorn() -> None:

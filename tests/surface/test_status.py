@@ -5,7 +5,10 @@ from functools import partial
 import msgspec
 
 from lhbackupd.core.cluster import Fault, FaultKind, Node, Setting
-from lhbackupd.core.model import Match, Outcome, Phase, Policy
+from lhbackupd.core.coverage import Cover
+from lhbackupd.core.model import Exclude, Match, Mode, Outcome, Phase, Policy
+from lhbackupd.core.recurring import NativeJob, membership
+from lhbackupd.core.spread import offset
 from lhbackupd.engine.events import Moved
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.surface.health import unready
@@ -70,7 +73,7 @@ def test_volumes_without_a_schedule_are_named_with_the_reason(house: House) -> N
         "pvc-b": "its groups have not been read yet",
         "pvc-c": "Longhorn's entry for it makes no sense: no name",
     }
-    house.look(groups={"pvc-b": frozenset({"default"})})
+    house.look(groups={"pvc-b": membership()})
     assert house.report().uncovered[1].reason == "no policy matches it"
 
 
@@ -102,6 +105,31 @@ def test_what_is_due_next_is_counted_by_policy(house: House) -> None:
     house.has(volume("pvc-db"), policy=HOURLY)
     found = [(due.policy, due.due, due.volumes) for due in house.report().next]
     assert found == [("hourly", NOON + timedelta(hours=1), 1), ("nightly", NOON + timedelta(hours=14), 2)]
+
+
+def test_moments_of_a_spread_are_shown_and_count_as_one_due_time(house: House) -> None:
+    spread = replace(NIGHTLY, spread=timedelta(hours=2))
+    house.has(*(volume(f"pvc-{number}") for number in range(20)), policy=spread)
+    tonight = NOON + timedelta(hours=14)
+    dues = {row.volume: row.next_due for row in house.report().volumes}
+    assert dues == {name: tonight + offset("nightly", name, spread.spread) for name in dues}
+    [due] = house.report().next
+    assert (due.policy, due.volumes) == ("nightly", 20)
+    assert (due.due, due.until) == (min(dues.values()), max(dues.values()))
+    # one moment is past, others are yet to come: those are still tonight's
+    house.clock.turn((sorted(dues.values())[9] - NOON).total_seconds())
+    assert [row.volumes for row in house.report().next] == [10, 10]
+
+
+def test_with_a_spread_a_volume_is_overdue_by_its_own_moments(house: House) -> None:
+    house.has(volume("pvc-a"), policy=replace(NIGHTLY, spread=timedelta(hours=2)))
+    house.knows(ended("pvc-a", Outcome.COMPLETED, protected_until=TODAY))
+    # its last run ended before today's own moment; tomorrow's makes that the one before the last
+    own = TODAY + offset("nightly", "pvc-a", timedelta(hours=2))
+    house.clock.turn((own + timedelta(days=1) - NOON).total_seconds() - 1)
+    assert house.report().volumes[0].standing is Standing.PROTECTED
+    house.clock.turn(2)
+    assert house.report().volumes[0].standing is Standing.UNPROTECTED
 
 
 def test_longhorn_is_not_reachable_before_the_first_poll_nor_after_a_fault(house: House) -> None:
@@ -145,3 +173,49 @@ def test_recent_runs_are_the_last_ones_that_ended(house: House) -> None:
         recent(Moved(running(name), ended(name, Outcome.COMPLETED)))
     assert [run.volume for run in recent.runs] == ["pvc-b", "pvc-a"]
     assert NIGHTLY.name in {run.policy for run in report(house.sources, recent.runs).recent}
+
+
+def test_volumes_that_no_policy_backs_up_are_told_apart(house: House) -> None:
+    job = NativeJob(name="daily", task="backup", cron="0 2 * * *", groups=("gold",))
+    trial = replace(NIGHTLY, name="trial", match=Match(name=("pvc-trial", "pvc-ours")), mode=Mode.SHADOW)
+    house.has(volume("pvc-ours"))
+    house.has(volume("pvc-ours"), volume("pvc-trial", pvc_namespace="dev"), policy=trial)
+    others = {f"pvc-{name}": volume(f"pvc-{name}", pvc_namespace="dev") for name in ("gold", "out", "bare")}
+    gold = membership(groups=["gold"])
+    house.look(
+        volumes={**house.inventory.picture.volumes, **others},
+        jobs=(job,),
+        groups={**dict.fromkeys(house.inventory.picture.volumes, gold), **dict.fromkeys(others, membership())},
+    )
+    house.look(groups={**house.inventory.picture.groups, "pvc-gold": gold, "pvc-trial": membership()})
+    out = Exclude(match=Match(name=("pvc-out",)), reason="made anew every night")
+    lost = replace(NIGHTLY, name="lost", match=Match(name=("nowhere",)))
+    rules = house.keeper.rules
+    house.keeper.rules = replace(rules, excludes=(out,), policies={**rules.policies, "lost": lost})
+    house.knows(ended("pvc-ours", Outcome.COMPLETED, protected_until=TODAY))
+    made = house.report()
+    assert {row.volume: row.cover for row in made.uncovered} == {"pvc-bare": Cover.NOTHING, "pvc-trial": Cover.SHADOW}
+    assert {row.volume: row.reason for row in made.elsewhere} == {
+        "pvc-gold": "no policy; Longhorn's recurring job daily backs it up",
+        "pvc-out": "excluded: made anew every night",
+    }
+    assert made.totals == Totals(protected=1, unprotected=0, suspended=0, failing=0, uncovered=2, native=1, excluded=1)
+    assert [(row.policy, row.standing, row.jobs) for row in made.volumes if row.volume == "pvc-ours"] == [
+        ("trial", Standing.SHADOW, ("daily",)),
+        ("nightly", Standing.PROTECTED, ("daily",)),
+    ]
+    assert made.unused == ("lost",)
+
+
+def test_a_shadow_says_nothing_of_protection_it_had_as_an_active_policy(house: House) -> None:
+    house.has(volume("pvc-a"), policy=replace(NIGHTLY, mode=Mode.SHADOW))
+    house.knows(ended("pvc-a", Outcome.COMPLETED, protected_until=TODAY))
+    [row] = house.report().volumes
+    assert (row.standing, row.protection) == (Standing.SHADOW, "protected only until 2026-10-22 02:00:00 UTC")
+    assert [row.cover for row in house.report().uncovered] == [Cover.SHADOW]
+
+
+def test_a_volume_is_not_covered_before_anybody_has_looked(house: House) -> None:
+    house.look(volumes={"pvc-a": volume("pvc-a")})
+    [row] = report(house.sources).uncovered
+    assert (row.cover, row.reason) == (Cover.UNKNOWN, "it has just been found")

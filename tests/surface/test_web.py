@@ -18,18 +18,17 @@ from lhbackupd.engine.journal import JournalError
 from lhbackupd.surface.gauges import Gauges
 from lhbackupd.surface.report import Report
 from lhbackupd.surface.threads import AT_ONCE, WAITING
-from lhbackupd.surface.web import HEADERS, Web
+from lhbackupd.surface.web import HEADERS
 from tests.surface.house import TODAY, House, ended, queued, running, volume
+from tests.surface.shown import web
 
 FILES = ("/page.css", "/page.js", "/icon.svg")
-PATHS = ("/", "/volumes", "/runs", *FILES, "/status.json", "/metrics", "/livez", "/readyz")
+PAGES = ("/", "/volumes", "/runs", "/plan", "/doctor")
+PATHS = (*PAGES, *FILES, "/plan.json", "/status.json", "/metrics", "/livez", "/readyz")
 
 
 def shown(house: House, **instead: Any) -> Starlette:
-    """What the daemon would serve for a house."""
-    parts: dict[str, Any] = {"alive": lambda: "", "ready": house.sources.unready, "report": house.report}
-    parts |= {"metrics": CollectorRegistry(), "history": house.history} | instead
-    return Web(**parts).app
+    return web(house, **instead).app
 
 
 @pytest.fixture
@@ -194,7 +193,7 @@ async def test_hostile_names_are_shown_as_they_are(client: httpx.AsyncClient, ho
     assert read((await client.get("/")).text).said.count("<script>alert(1)</script>") >= 3
 
 
-@pytest.mark.parametrize("path", ["/", "/volumes", "/runs", "/volumes/pvc-a"])
+@pytest.mark.parametrize("path", [*PAGES, "/volumes/pvc-a"])
 async def test_pages_load_nothing_that_their_policy_forbids(client: httpx.AsyncClient, house: House, path: str) -> None:
     house.has(volume("pvc-a"))
     text = (await client.get(path)).text

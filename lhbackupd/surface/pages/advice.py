@@ -10,7 +10,7 @@ from lhbackupd.surface.standing import Standing
 def advice(row: CoveredVolume) -> Html:
     """The next step for a volume under a policy; nothing for one that is protected."""
     match row.standing:
-        case Standing.PROTECTED:
+        case Standing.PROTECTED | Standing.SHADOW:
             return Html()
         case Standing.SUSPENDED:
             words = 'Let it be attached: detached = "always" in the policy, or Longhorn\'s own setting. Then:'

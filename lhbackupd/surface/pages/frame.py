@@ -15,7 +15,7 @@ from lhbackupd.surface.words import moment
 REFRESH = 60
 
 _STALE = "The daemon does not answer: what is shown is as it last was."
-_PAGES = (("Overview", ""), ("Volumes", "volumes"), ("Runs", "runs"))
+_PAGES = (("Overview", ""), ("Volumes", "volumes"), ("Runs", "runs"), ("Plan", "plan"), ("Doctor", "doctor"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

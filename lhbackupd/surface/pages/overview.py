@@ -25,6 +25,8 @@ from lhbackupd.surface.pages.timeline import timeline
 from lhbackupd.surface.report import NodeState, Report, Totals
 from lhbackupd.surface.standing import Standing
 
+#: what nobody has to see to; of a shadow nothing is claimed
+_FINE = frozenset({Standing.PROTECTED, Standing.SHADOW})
 #: rows of each table; the other pages have all of them
 ROWS = 20
 
@@ -39,6 +41,7 @@ def overview(frame: Frame) -> str:
         as_of(report),
         alarms(report),
         _tiles(report),
+        _aside(report),
         _unprotected(report),
         _running(report),
         _waiting(report),
@@ -80,6 +83,19 @@ def _tiles(report: Report) -> Html:
     return el("ul", *tiles, class_="tiles")
 
 
+def _aside(report: Report) -> Html:
+    """What is left alone on purpose, and what is configured for nothing."""
+    totals = report.totals
+    parts: list[object] = []
+    if totals.native:
+        parts += [link(f"{totals.native:,} left to Longhorn's own recurring jobs", "volumes", state="native"), ". "]
+    if totals.excluded:
+        parts += [link(f"{totals.excluded:,} left out on purpose", "volumes", state="excluded"), ". "]
+    if report.unused:
+        parts.append(f"Policies that match no volume: {', '.join(report.unused)}.")
+    return el("p", *parts, class_="aside") if parts else Html()
+
+
 def _tile(number: int, name: str, tone: str, *, link_to: str, **query: object) -> Html:
     return el(
         "li", link(join((el("b", f"{number:,}"), el("span", name))), link_to, **query), class_=tone if number else QUIET
@@ -87,7 +103,7 @@ def _tile(number: int, name: str, tone: str, *, link_to: str, **query: object) -
 
 
 def _unprotected(report: Report) -> Html:
-    rows = [row for row in report.volumes if row.standing is not Standing.PROTECTED]
+    rows = [row for row in report.volumes if row.standing not in _FINE]
     count = len(rows) + len(report.uncovered)
     if not count:
         words = "Nothing: every volume is in a backup." if report.volumes else "Nothing is known yet."

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from urllib.parse import quote, urlencode
 
+from lhbackupd.core.coverage import BARE
 from lhbackupd.core.model import Outcome
 from lhbackupd.surface.markup import Html, badge, el, join
 from lhbackupd.surface.report import CoveredVolume, Report, UncoveredVolume
@@ -16,10 +17,13 @@ from lhbackupd.surface.words import moment, span
 
 GOOD, WARN, BAD, QUIET, PLAIN = "good", "warn", "bad", "quiet", "plain"
 
+#: the state of a volume that nobody backs up, and nobody left out on purpose
+UNCOVERED = "uncovered"
 STANDING_TONE = {
     Standing.FAILING: BAD,
     Standing.UNPROTECTED: BAD,
     Standing.SUSPENDED: WARN,
+    Standing.SHADOW: QUIET,
     Standing.PROTECTED: GOOD,
 }
 OUTCOME_TONE = {
@@ -28,6 +32,7 @@ OUTCOME_TONE = {
     Outcome.FAILED: BAD,
     Outcome.REFUSED: BAD,
     Outcome.GONE: QUIET,
+    Outcome.SHADOWED: QUIET,
 }
 
 
@@ -84,6 +89,11 @@ def standing_badge(standing: Standing) -> Html:
     return badge(standing.value, STANDING_TONE[standing])
 
 
+def state_of(row: UncoveredVolume) -> str:
+    """The state of a volume that no policy backs up: uncovered, or who or what takes it out of that."""
+    return UNCOVERED if row.cover in BARE else row.cover.value
+
+
 def command(*words: str) -> Html:
     """A command to copy: nothing can be changed from a page."""
     line = shlex.join(words)
@@ -117,6 +127,6 @@ def folded(inner: Html, *, words: str, id_: str) -> Html:
 def links(report: Report, volumes: Iterable[str]) -> dict[str, Html]:
     """The links of volumes of which only their names are known, from the root."""
     wanted = dict.fromkeys(volumes, ("", ""))
-    rows: list[CoveredVolume | UncoveredVolume] = [*report.volumes, *report.uncovered]
+    rows: list[CoveredVolume | UncoveredVolume] = [*report.volumes, *report.uncovered, *report.elsewhere]
     claims = {row.volume: (row.pvc, row.pvc_namespace) for row in rows if row.volume in wanted}
     return {name: volume_link(name, *claim) for name, claim in {**wanted, **claims}.items()}

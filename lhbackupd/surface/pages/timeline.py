@@ -22,7 +22,7 @@ def timeline(dues: Iterable[DueNext], now: datetime) -> Html:
     """What is due in the 24 hours from `now` on."""
     lanes: dict[str, list[DueNext]] = defaultdict(list)
     for due in dues:
-        if now <= due.due <= now + SPAN:
+        if now <= (due.until or due.due) and due.due <= now + SPAN:
             lanes[due.policy].append(due)
     rows = (
         el("li", el("span", policy, class_="lane"), _drawn(found, now), el("span", _words(found, now), class_="due"))
@@ -47,8 +47,16 @@ def _drawn(found: list[DueNext], now: datetime) -> Html:
     if len(found) > _SINGLE:
         marks = [el("rect", x=_percent(found[0].due, now), y="7", width="100%", height="10", class_="band")]
     else:
-        marks = [el("circle", cx=_percent(due.due, now), cy="12", r="4", class_="mark") for due in found]
+        marks = [_mark(due, now) for due in found]
     return el("svg", *_lines(now), *marks, width="100%", height="24", aria_hidden="true")
+
+
+def _mark(due: DueNext, now: datetime) -> Html:
+    """A point in time, or the length of a spread."""
+    if due.until is None or due.until == due.due:
+        return el("circle", cx=_percent(due.due, now), cy="12", r="4", class_="mark")
+    wide = f"{100 * min((due.until - due.due) / SPAN, (now + SPAN - due.due) / SPAN):.2f}%"
+    return el("rect", x=_percent(due.due, now), y="8", width=wide, height="8", rx="4", class_="mark")
 
 
 def _hours(now: datetime) -> list[datetime]:

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from lhbackupd.core.model import Outcome, Run
+from lhbackupd.core.coverage import BARE
+from lhbackupd.core.model import Run
+from lhbackupd.core.outlook import Planned
+from lhbackupd.surface.explanation import Explanation
 from lhbackupd.surface.markup import Html, badge, el, join, table
 from lhbackupd.surface.pages.advice import advice, uncovered_advice
 from lhbackupd.surface.pages.frame import Frame, alarms, as_of, document
 from lhbackupd.surface.pages.parts import (
-    BAD,
     GOOD,
     QUIET,
+    STANDING_TONE,
     WARN,
     command,
     facts,
@@ -20,6 +23,7 @@ from lhbackupd.surface.pages.parts import (
     section,
     size,
     standing_badge,
+    state_of,
     when,
 )
 from lhbackupd.surface.pages.phases import phases
@@ -27,7 +31,7 @@ from lhbackupd.surface.pages.plot import plot
 from lhbackupd.surface.pages.runs import running_table, waiting_table
 from lhbackupd.surface.pages.strip import DAYS, legend, strip
 from lhbackupd.surface.report import CoveredVolume, Report, UncoveredVolume
-from lhbackupd.surface.standing import Standing
+from lhbackupd.surface.words import span
 
 #: finished runs that are read; 30 days of an hourly policy are 720
 RUNS = 1000
@@ -39,16 +43,20 @@ def known(report: Report, name: str) -> bool:
     """Whether there is such a volume."""
     return any(
         name == row.volume
-        for rows in (report.volumes, report.uncovered, report.running, report.waiting)
+        for rows in (report.volumes, report.uncovered, report.elsewhere, report.running, report.waiting)
         for row in rows
     )
 
 
-def volume(frame: Frame, name: str, history: Sequence[Run], trouble: str = "") -> str:
-    """The document. `history` are its finished runs, newest first; `trouble` says why they could not be read."""
+def volume(frame: Frame, name: str, history: Sequence[Run], seen: Explanation | str, trouble: str = "") -> str:
+    """The document.
+
+    `history` are its finished runs, newest first; `trouble` says why they could not be read. `seen` is what Longhorn
+    shows of it, or why nobody knows.
+    """
     report = frame.report
     covered = [row for row in report.volumes if row.volume == name]
-    bare = [row for row in report.uncovered if row.volume == name]
+    bare = [row for row in (*report.uncovered, *report.elsewhere) if row.volume == name]
     named: list[CoveredVolume | UncoveredVolume] = [*covered, *bare]
     claim = next((f"{row.pvc_namespace}/{row.pvc}" for row in named if row.pvc), "")
     return document(
@@ -57,18 +65,33 @@ def volume(frame: Frame, name: str, history: Sequence[Run], trouble: str = "") -
         el("p", f"Longhorn volume {name}", class_=QUIET) if claim else "",
         as_of(report),
         alarms(report),
-        *(_covered(row, report.at) for row in covered),
+        *(_covered(row, _planned(seen, row.policy), report.at) for row in covered),
         *(_uncovered(row) for row in bare),
         _now(report, name),
         _history(history, report.at, trouble),
         _runs(history, report.at),
-        _backups(history, report.at, name),
+        _backups(seen, report.at),
         title=claim or name,
     )
 
 
-def _covered(row: CoveredVolume, now: datetime) -> Html:
-    tone = GOOD if row.standing is Standing.PROTECTED else WARN if row.standing is Standing.SUSPENDED else BAD
+def _planned(seen: Explanation | str, policy: str) -> Planned | None:
+    """How the next run is expected to go."""
+    if isinstance(seen, str):
+        return None
+    return next((run for run in seen.next if run.policy == policy), None)
+
+
+def _expected(run: Planned | None, now: datetime) -> object:
+    if run is None:
+        return ""
+    if run.start is None or run.end is None:
+        return f"{run.outcome.value}: {run.reason}" if run.outcome else run.reason
+    where = f" on {run.node}" if run.node else ""
+    return join(("begins ", when(run.start, now), f"{where}, takes {span((run.end - run.start).total_seconds())}"))
+
+
+def _covered(row: CoveredVolume, planned: Planned | None, now: datetime) -> Html:
     last = join((outcome_badge(row.last_outcome), " ", when(row.last_at, now))) if row.last_outcome else "none yet"
     known_facts = facts(
         (
@@ -76,19 +99,32 @@ def _covered(row: CoveredVolume, now: datetime) -> Html:
             ("Why", row.reason),
             ("What to do", advice(row)),
             ("Next run", when(row.next_due, now)),
+            ("Expected", _expected(planned, now)),
             ("Last run", last),
             ("Last backup", when(row.last_success, now)),
             ("Looked at", when(row.last_check, now)),
             ("New data", f"{size(row.unprotected_bytes)} in no backup" if row.unprotected_bytes else ""),
+            ("Longhorn's jobs", f"{', '.join(row.jobs)} back it up as well" if row.jobs else ""),
             ("Failures", f"{row.failures} since a run succeeded" if row.failures else ""),
         )
     )
-    return el("div", section(f"Policy {row.policy}", known_facts, id_=f"policy-{row.policy}"), class_=f"edge {tone}")
+    return el(
+        "div",
+        section(f"Policy {row.policy}", known_facts, id_=f"policy-{row.policy}"),
+        class_=f"edge {STANDING_TONE[row.standing]}",
+    )
 
 
 def _uncovered(row: UncoveredVolume) -> Html:
-    known_facts = facts((("State", badge("uncovered", WARN)), ("Why", row.reason), ("What to do", uncovered_advice())))
-    return el("div", section("No policy", known_facts, id_="policy-none"), class_=f"edge {WARN}")
+    bare = row.cover in BARE
+    known_facts = facts(
+        (
+            ("State", badge(state_of(row), WARN if bare else QUIET)),
+            ("Why", row.reason),
+            ("What to do", uncovered_advice() if bare else ""),
+        )
+    )
+    return el("div", section("No policy", known_facts, id_="policy-none"), class_=f"edge {WARN if bare else QUIET}")
 
 
 def _now(report: Report, name: str) -> Html:
@@ -130,26 +166,27 @@ def _runs(history: Sequence[Run], now: datetime) -> Html:
     return section("Runs", inner, more, id_="runs")
 
 
-def _backups(history: Sequence[Run], now: datetime, name: str) -> Html:
-    made = [run for run in history if run.outcome is Outcome.COMPLETED]
-    if not made:
-        return Html()
+def _backups(seen: Explanation | str, now: datetime) -> Html:
+    if isinstance(seen, str) or seen.backups is None:
+        why = seen if isinstance(seen, str) else "; ".join(seen.faults)
+        return section("Backups", el("p", f"They cannot be shown: {why}", class_="alarm"), id_="backups")
+    if not seen.backups:
+        return section("Backups", nothing("Longhorn lists none."), id_="backups")
     rows = [
         (
-            el("code", run.backup),
-            run.policy,
-            when(run.finished_at, now),
-            when(run.protected_until, now),
-            size(run.new_bytes) if run.new_bytes is not None else "",
+            el("code", one.name),
+            one.policy or el("span", "not of ours", class_=QUIET),
+            when(one.created, now),
+            size(one.size),
+            badge(one.state, GOOD if one.state == "Completed" else WARN),
+            join((badge("goes", WARN), " ", one.verdict)) if one.expires else one.verdict,
         )
-        for run in made[:ROWS]
+        for one in seen.backups
     ]
-    columns = ("Backup", "Policy", "Completed", "Holds what was written until", "New data")
-    inner = _part(columns, rows, caption="Backups, newest first", id_="more-backups")
-    words = "As these runs ended; which of them are kept, and by which rule: "
-    return section(
-        "Backups", inner, el("p", words, command("lhbackupd", "explain", name), class_="more"), id_="backups"
-    )
+    columns = ("Backup", "Policy", "Made", "Size", "State", "What retention says")
+    inner = _part(columns, rows, caption="Backups that Longhorn lists, newest first", id_="more-backups")
+    more = el("p", "What pruning would do: ", command("lhbackupd", "explain", seen.volume), class_="more")
+    return section("Backups", inner, more, id_="backups", count=len(rows))
 
 
 def _part(columns: Sequence[str], rows: Sequence[tuple[object, ...]], *, caption: str, id_: str) -> Html:

@@ -5,19 +5,38 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from lhbackupd.core.coverage import Cover
 from lhbackupd.surface.markup import Column, Html, badge, el, join, table
 from lhbackupd.surface.pages.frame import Frame, alarms, as_of, document
-from lhbackupd.surface.pages.parts import QUIET, WARN, link, nothing, section, standing_badge, volume_link, when
+from lhbackupd.surface.pages.parts import (
+    QUIET,
+    UNCOVERED,
+    WARN,
+    link,
+    nothing,
+    section,
+    standing_badge,
+    state_of,
+    volume_link,
+    when,
+)
 from lhbackupd.surface.pages.search import Choice, search
 from lhbackupd.surface.report import CoveredVolume, Report
-from lhbackupd.surface.standing import WORST_FIRST, Standing
+from lhbackupd.surface.standing import Standing
 
 #: rows of one page
 ROWS = 200
-#: the state of a volume that no policy covers; it stands between those that are broken and those that are left alone
-UNCOVERED = "uncovered"
-_STATES = tuple(state.value for state in WORST_FIRST)
-STATES = (*_STATES[: _STATES.index(Standing.SUSPENDED)], UNCOVERED, *_STATES[_STATES.index(Standing.SUSPENDED) :])
+#: worst first; whom no policy covers stands between those that are broken and those that are left alone
+STATES = (
+    Standing.FAILING.value,
+    Standing.UNPROTECTED.value,
+    UNCOVERED,
+    Standing.SUSPENDED.value,
+    Standing.SHADOW.value,
+    Cover.NATIVE.value,
+    Cover.EXCLUDED.value,
+    Standing.PROTECTED.value,
+)
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _LAST = datetime.max.replace(tzinfo=UTC)
@@ -94,11 +113,11 @@ def rows_of(report: Report) -> list[Row]:
             pvc=row.pvc,
             namespace=row.pvc_namespace,
             policy="",
-            state=UNCOVERED,
+            state=state_of(row),
             why=row.reason,
             covered=None,
         )
-        for row in report.uncovered
+        for row in (*report.uncovered, *report.elsewhere)
     ]
     return found
 
@@ -181,7 +200,7 @@ def _row(row: Row, now: datetime) -> tuple[object, ...]:
     known = row.covered
     if known is None:
         nobody = el("span", "none", class_=QUIET)
-        return name, badge(UNCOVERED, WARN), nobody, row.why, "", "", ""
+        return name, badge(row.state, WARN if row.state == UNCOVERED else QUIET), nobody, row.why, "", "", ""
     return (
         name,
         standing_badge(known.standing),

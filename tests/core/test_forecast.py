@@ -1,0 +1,292 @@
+"""What the coming days look like, from schedules, durations and limits."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lhbackupd.core import forecast as module
+from lhbackupd.core.cluster import Replica, Setting, Volume
+from lhbackupd.core.durations import Durations, Ended
+from lhbackupd.core.forecast import expected_ends, forecast
+from lhbackupd.core.model import Detached, Limits, Outcome, Phase, Policy, Run
+from lhbackupd.core.outlook import Forecast, Miss, Outlook, Planned
+
+from .examples import T0, attached, detached, nodes, run
+
+NOON = T0 + timedelta(hours=10)
+NIGHTLY = Policy(name="nightly", cron="0 2 * * *")
+HOURLY = Policy(name="hourly", cron="0 * * * *")
+DAY = timedelta(days=1)
+NAMES = ("node-1", "node-2", "node-3")
+
+
+def volume(name: str, *homes: str, **changes: Any) -> Volume:
+    return detached(name=name, replicas=tuple(Replica(name=home, node=home) for home in homes or NAMES), **changes)
+
+
+def lasting(**seconds: float) -> Durations:
+    """What runs of volumes take, under any of the policies here."""
+    return Durations.of(
+        Ended(
+            policy=policy,
+            volume=name,
+            outcome=Outcome.COMPLETED,
+            started_at=T0,
+            finished_at=T0 + timedelta(seconds=each),
+        )
+        for name, each in seconds.items()
+        for policy in ("nightly", "hourly")
+    )
+
+
+def outlook(*volumes: Volume, policy: Policy = NIGHTLY, **changes: Any) -> Outlook:
+    known: dict[str, Any] = {"at": NOON, "policies": {policy.name: policy}, "limits": Limits(), "nodes": nodes(*NAMES)}
+    known |= {"schedules": [(policy.name, each.name) for each in volumes], "setting": Setting.ALLOWED}
+    return Outlook(**(known | {"volumes": {each.name: each for each in volumes}} | changes))
+
+
+def night(hours: float = 0.0) -> datetime:
+    """So many hours after the first night's 02:00."""
+    return T0 + DAY + timedelta(hours=hours)
+
+
+def at(moment: datetime, seconds: float) -> datetime:
+    return moment + timedelta(seconds=seconds)
+
+
+def test_every_due_time_is_a_run_on_its_node_for_as_long_as_such_runs_take() -> None:
+    found = forecast(outlook(volume("db", "node-2"), durations=lasting(db=90)), NOON + 2 * DAY)
+    plan = Planned(
+        policy="nightly", volume="db", due=night(), start=night(), end=at(night(), 90), node="node-2", target="default"
+    )
+    assert found.runs[0] == plan
+    assert [each.start for each in found.runs] == [night(), night(24)]
+    assert (found.at, found.until, found.whole) == (NOON, NOON + 2 * DAY, True)
+    assert (found.nodes, found.targets, found.peak, found.misses) == ({"node-2": 1}, {"default": 1}, 1, ())
+
+
+def test_limits_put_runs_in_line_and_peaks_show_it() -> None:
+    volumes = [volume(name, "node-1") for name in "abc"]
+    found = forecast(outlook(*volumes, volume("d", "node-2"), durations=lasting(a=10, b=30, c=20, d=1)), NOON + DAY)
+    assert [(each.volume, each.start) for each in found.runs] == [
+        ("b", night()),
+        ("d", night()),
+        ("c", at(night(), 30)),
+        ("a", at(night(), 50)),
+    ]
+    assert (found.nodes, found.targets, found.peak) == ({"node-1": 1, "node-2": 1}, {"default": 2}, 2)
+
+
+def test_a_run_that_is_not_done_when_the_next_is_due_overruns_it_and_that_one_is_skipped() -> None:
+    found = forecast(outlook(volume("db"), policy=HOURLY, durations=lasting(db=9000)), NOON + timedelta(hours=4))
+    first, skipped, again, last = found.runs[0], found.runs[2], found.runs[3], found.runs[1]
+    assert (first.due, first.overruns) == (NOON + timedelta(hours=1), NOON + timedelta(hours=2))
+    assert {skipped.outcome, again.outcome} == {Outcome.SKIPPED}
+    assert "not done by then" in skipped.reason
+    assert (last.due, last.overruns) == (NOON + timedelta(hours=4), None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "setting", "outcome", "words"),
+    [
+        ({}, Setting.FORBIDDEN, Outcome.SUSPENDED, "is false"),
+        ({"standby": True}, Setting.ALLOWED, Outcome.REFUSED, "standby"),
+        ({}, Setting.UNREAD, None, "cannot be read"),
+    ],
+)
+def test_what_would_not_run_says_why(changes: Any, setting: Setting, outcome: Outcome | None, words: str) -> None:
+    words = words.replace("cannot", "can")
+    found = forecast(outlook(volume("db", **changes), setting=setting), NOON + DAY)
+    (plan,) = found.runs
+    assert (plan.start, plan.end, plan.outcome) == (None, None, outcome)
+    assert words in plan.reason
+
+
+def test_attached_volumes_and_policies_that_do_not_ask_need_no_setting() -> None:
+    live, always = attached(name="live"), replace(NIGHTLY, detached=Detached.ALWAYS)
+    assert forecast(outlook(live, setting=Setting.FORBIDDEN), NOON + DAY).runs[0].node == "node-1"
+    assert forecast(outlook(volume("db"), policy=always, setting=Setting.UNREAD), NOON + DAY).runs[0].start
+
+
+def test_a_volume_that_is_not_listed_or_can_go_nowhere_waits() -> None:
+    missing = forecast(outlook(schedules=[("nightly", "gone")]), NOON + DAY)
+    assert missing.runs[0].reason == "waits until Longhorn lists the volume again"
+    dark = forecast(outlook(volume("db"), nodes={}), NOON + DAY)
+    assert dark.runs[0].reason == "waits: no node is Ready (none is known)"
+
+
+def test_what_runs_and_waits_already_is_part_of_it() -> None:
+    active = run(
+        Phase.BACKING_UP, id="x", volume="a", node="node-1", started_at=NOON - timedelta(seconds=10), due=night(-24)
+    )
+    waiting = run(id="y", volume="b", due=NOON)
+    later = run(id="z", volume="c", due=NOON, not_before=NOON + timedelta(hours=1))
+    gone = run(id="g", volume="d", policy="former", due=NOON)
+    given = outlook(
+        *(volume(name, "node-1") for name in "abcd"),
+        active=[active],
+        waiting=[waiting, later, gone],
+        durations=lasting(a=60, b=5, c=5),
+    )
+    plans = {each.volume: each for each in forecast(given, NOON + timedelta(hours=2)).runs}
+    assert (plans["a"].start, plans["a"].end) == (active.started_at, at(NOON, 50))
+    assert plans["b"].start == at(NOON, 50)
+    assert plans["c"].start == NOON + timedelta(hours=1)
+    assert (plans["d"].outcome, plans["d"].reason) == (Outcome.GONE, "its policy is no longer configured")
+    assert expected_ends(given) == {
+        "x": at(NOON, 50),
+        "y": at(NOON, 55),
+        "z": at(NOON + timedelta(hours=1), 5),
+    }
+
+
+def test_a_run_that_takes_longer_than_expected_is_half_done() -> None:
+    active = run(Phase.BACKING_UP, id="x", volume="a", node="node-1", started_at=NOON - timedelta(seconds=100))
+    assert expected_ends(outlook(volume("a"), active=[active], durations=lasting(a=60))) == {"x": at(NOON, 100)}
+
+
+def test_a_stuck_run_keeps_its_volume_and_no_place() -> None:
+    stuck = run(
+        Phase.DETACHING, id="x", volume="a", node="node-1", stuck=True, started_at=NOON, reason="not given back"
+    )
+    again = run(id="y", volume="a", policy="hourly", due=NOON)
+    free = run(id="z", volume="b", due=NOON)
+    given = outlook(
+        volume("a", "node-1"),
+        volume("b", "node-1"),
+        policies={"nightly": NIGHTLY, "hourly": HOURLY},
+        active=[stuck],
+        waiting=[again, free],
+        durations=lasting(a=5, b=5),
+    )
+    assert expected_ends(given) == {"z": at(NOON, 5)}
+    plans = {each.policy: each for each in forecast(given, NOON + timedelta(hours=1)).runs if each.volume == "a"}
+    assert (plans["nightly"].end, plans["nightly"].reason) == (None, "not given back")
+    assert plans["hourly"].start is None
+
+
+WITH_RPO = replace(NIGHTLY, rpo=timedelta(hours=26))
+
+
+def test_an_rpo_that_is_met_is_no_matter() -> None:
+    given = outlook(volume("db"), policy=WITH_RPO, exposed={"db": night(-24)}, durations=lasting(db=600))
+    assert forecast(given, NOON + 7 * DAY).misses == ()
+
+
+def test_an_rpo_that_passes_before_the_run_has_ended_is_missed_until_then() -> None:
+    given = outlook(volume("db"), policy=WITH_RPO, exposed={"db": night(-24)}, durations=lasting(db=3 * 3600))
+    first, *rest = forecast(given, NOON + 2 * DAY).misses
+    assert first == Miss(policy="nightly", volume="db", at=night(2), until=night(3))
+    assert [miss.at for miss in rest] == [night(26)]
+
+
+def test_an_rpo_of_a_volume_that_no_run_backs_up_is_missed_for_good_and_one_that_is_violated_is_so_now() -> None:
+    given = outlook(volume("db"), policy=WITH_RPO, setting=Setting.FORBIDDEN)
+    assert forecast(given, NOON + 2 * DAY).misses == (
+        Miss(policy="nightly", volume="db", at=NOON + timedelta(hours=26), until=None),
+    )
+    given = replace(given, exposed={"db": NOON - 9 * DAY})
+    assert forecast(given, NOON + DAY).misses[0].at == NOON - 9 * DAY + timedelta(hours=26)
+
+
+def test_an_rpo_that_is_violated_while_the_last_run_still_goes_ends_with_that() -> None:
+    given = outlook(volume("db"), policy=WITH_RPO, exposed={"db": night(-24)}, durations=lasting(db=5 * 3600))
+    (miss,) = forecast(given, night(3)).misses
+    assert (miss.at, miss.until) == (night(2), night(5))
+    assert forecast(given, night(1)).misses == ()
+
+
+def test_another_policys_backup_protects_as_well() -> None:
+    both = {"nightly": WITH_RPO, "hourly": HOURLY}
+    given = outlook(
+        volume("db"), policies=both, schedules=[("nightly", "db"), ("hourly", "db")], exposed={"db": night(-24)}
+    )
+    assert forecast(replace(given, durations=lasting(db=60)), NOON + 2 * DAY).misses == ()
+
+
+def opens_at_three(_policy: Policy, moment: datetime) -> datetime:
+    """From 03:00 to 03:01 every night."""
+    today = moment.replace(hour=3, minute=0, second=0, microsecond=0)
+    if moment < today:
+        return today
+    return moment if moment < today + timedelta(minutes=1) else today + DAY
+
+
+def test_runs_wait_for_their_window_and_what_has_not_begun_when_it_closes_is_put_off() -> None:
+    volumes = [volume(name, "node-1") for name in "abc"]
+    given = outlook(*volumes, durations=lasting(a=40, b=40, c=40), opens=opens_at_three)
+    found = forecast(given, NOON + 2 * DAY)
+    nights = [(each.volume, each.start, each.put_off) for each in found.runs if each.start]
+    assert nights[:3] == [
+        ("a", night(1), False),
+        ("b", at(night(1), 40), False),
+        ("c", night(25), True),
+    ]
+    assert next(each for each in found.runs if each.volume == "c").overruns == night(24)
+
+
+def test_volumes_may_have_due_times_of_their_own() -> None:
+    def spread(_policy: Policy, name: str, after: datetime) -> datetime:
+        return max(after, night()) + timedelta(hours=1 if name == "a" else 2)
+
+    found = forecast(outlook(volume("a"), volume("b"), due=spread), night(2))
+    assert [(each.volume, each.due) for each in found.runs][:2] == [("a", night(1)), ("a", night(2))]
+
+
+def test_a_plan_of_too_many_runs_ends_earlier_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST", 24)
+    found = forecast(outlook(volume("db"), policy=HOURLY), NOON + 7 * DAY)
+    assert not found.whole
+    assert found.until <= NOON + timedelta(hours=25)
+    assert len(found.runs) == 24
+
+
+def overlapping(found: Forecast, key: str) -> Counter[str]:
+    """Most runs at once, by a field of theirs, counted from the plan itself."""
+    moments = [(each.start, 1, getattr(each, key)) for each in found.runs if each.start]
+    moments += [(each.end, -1, getattr(each, key)) for each in found.runs if each.end]
+    now, most = Counter[str](), Counter[str]()
+    for _, change, name in sorted(moments):
+        now[name] += change
+        most[name] = max(most[name], now[name])
+    return most
+
+
+@settings(max_examples=50)
+@given(
+    seconds=st.lists(st.integers(1, 7200), min_size=1, max_size=20),
+    limits=st.builds(Limits, cluster=st.integers(1, 4), per_node=st.integers(1, 2), per_target=st.integers(1, 4)),
+    policy=st.sampled_from([NIGHTLY, HOURLY, WITH_RPO]),
+)
+def test_no_plan_breaks_a_limit_and_each_due_time_is_accounted_for(
+    seconds: list[int], limits: Limits, policy: Policy
+) -> None:
+    volumes = [volume(f"v{index}", NAMES[index % 3], NAMES[index % 2]) for index in range(len(seconds))]
+    known = lasting(**{f"v{index}": each for index, each in enumerate(seconds)})
+    found = forecast(outlook(*volumes, policy=policy, limits=limits, durations=known), NOON + 2 * DAY)
+    assert all(count <= limits.per_node for count in overlapping(found, "node").values())
+    assert all(count <= min(limits.per_target, limits.cluster) for count in overlapping(found, "target").values())
+    assert overlapping(found, "target") == Counter(found.targets)
+    assert overlapping(found, "node") == Counter(found.nodes)
+    dues = Counter((each.volume, each.due) for each in found.runs)
+    assert set(dues.values()) == {1}
+    assert len(dues) == len(volumes) * (48 if policy is HOURLY else 2)
+
+
+def test_the_plan_is_what_admission_does() -> None:
+    """A queue as it stands goes in the order in which the daemon would let it in."""
+    runs = [run(id=name, volume=name, due=NOON) for name in "abcd"]
+    given = outlook(
+        *(volume(each.volume) for each in runs),
+        waiting=runs,
+        limits=Limits(cluster=1),
+        durations=lasting(a=10, b=40, c=20, d=30),
+    )
+    ends = expected_ends(given)
+    assert sorted(ends, key=lambda name: ends[name]) == ["b", "d", "c", "a"]
+    assert isinstance(runs[0], Run)
