@@ -8,19 +8,26 @@ from datetime import timedelta
 
 from prometheus_client import CollectorRegistry
 
-from lhbackupd.core.cluster import Backup, Node, Volume
+from lhbackupd.core.cluster import Backup, Node, Replica, Volume
 from lhbackupd.core.model import Keep, Match, Outcome, Phase, Policy, Run
 from lhbackupd.core.naming import LABEL_ORIGIN, LABEL_POLICY
 from lhbackupd.surface.findings import fault, warning
 from lhbackupd.surface.gauges import Gauges
 from lhbackupd.surface.server import serve
 from lhbackupd.surface.web import Web
-from tests.surface.house import HOURLY, NIGHTLY, NOON, ORIGIN, TODAY, House, ended, queued, running, volume
+from tests.surface import house as houses
+from tests.surface.house import HOURLY, NIGHTLY, NOON, ORIGIN, TODAY, House, ended, queued, running
 from tests.surface.shown import web
 
 WEEKLY = Policy(name="weekly-archive", cron="30 3 * * 0", match=Match(namespace=("shop",)))
 FAILED = "pvc-mail"
 WHY = "backup failed: proxyServer=10.42.1.7:8501: timeout of 30s while uploading to s3://backups@eu-central-1/"
+
+
+def volume(name: str, **fields: object) -> Volume:
+    """One that can be attached."""
+    made: Volume = houses.volume(name, replicas=(Replica(name="r", node="node-1"),), **fields)
+    return made
 
 
 def past(name: str, outcome: Outcome, days: int, reason: str, **fields: object) -> Run:

@@ -4,13 +4,13 @@ Colour is never the only sign: a badge always has its word, a cell of a strip it
 """
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from urllib.parse import quote, urlencode
 
 from lhbackupd.core.coverage import BARE
 from lhbackupd.core.model import Outcome
-from lhbackupd.surface.markup import Html, badge, el, join
+from lhbackupd.surface.markup import Html, badge, el, join, table
 from lhbackupd.surface.report import CoveredVolume, Report, UncoveredVolume
 from lhbackupd.surface.standing import Standing
 from lhbackupd.surface.words import moment, span
@@ -119,9 +119,15 @@ def facts(pairs: Iterable[tuple[str, object]]) -> Html:
     return el("dl", *(join((el("dt", name), el("dd", value))) for name, value in pairs if value not in ("", None)))
 
 
-def folded(inner: Html, *, words: str, id_: str) -> Html:
-    """What is only seen once it is opened; `id_` lets it stay open when the page is made anew."""
-    return el("details", el("summary", words), inner, id=id_)
+def folded_table(
+    columns: Sequence[str], rows: Sequence[tuple[object, ...]], *, caption: str, id_: str, first: int = 5
+) -> Html:
+    """A table of the first rows, and one of the others for whoever opens it; `id_` lets it stay open."""
+    seen = table(columns, rows[:first], caption=caption)
+    if len(rows) <= first:
+        return seen
+    others = table(columns, rows[first:], caption=f"{caption}, continued")
+    return join((seen, el("details", el("summary", f"{len(rows) - first} more"), others, id=id_)))
 
 
 def links(report: Report, volumes: Iterable[str]) -> dict[str, Html]:

@@ -6,7 +6,20 @@ from datetime import date, datetime
 from lhbackupd.core.outlook import Miss, Planned
 from lhbackupd.surface.markup import Html, badge, el, join, table
 from lhbackupd.surface.pages.frame import Frame, alarms, document
-from lhbackupd.surface.pages.parts import BAD, GOOD, PLAIN, QUIET, WARN, command, facts, links, nothing, section, when
+from lhbackupd.surface.pages.parts import (
+    BAD,
+    GOOD,
+    PLAIN,
+    QUIET,
+    WARN,
+    command,
+    facts,
+    folded_table,
+    links,
+    nothing,
+    section,
+    when,
+)
 from lhbackupd.surface.plan import Peak, Plan
 from lhbackupd.surface.words import moment, span
 
@@ -121,8 +134,9 @@ def _runs(frame: Frame, made: Plan) -> tuple[Html, ...]:
     shown = made.runs[:ROWS]
     names = links(frame.report, (run.volume for run in shown))
     columns = ("Volume", "Policy", "Begins", "Lasts", "Node", "What is expected")
-    rows = (_run(run, names[run.volume], frame.report.at) for run in shown)
-    return table(columns, rows, caption="Planned runs, by their beginning"), _rest(len(made.runs))
+    rows = [_run(run, names[run.volume], frame.report.at) for run in shown]
+    caption = "Planned runs, by their beginning"
+    return folded_table(columns, rows, caption=caption, id_="more-runs", first=20), _rest(len(made.runs))
 
 
 def _run(run: Planned, name: Html, now: datetime) -> tuple[object, ...]:

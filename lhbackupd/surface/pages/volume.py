@@ -7,7 +7,7 @@ from lhbackupd.core.coverage import BARE
 from lhbackupd.core.model import Run
 from lhbackupd.core.outlook import Planned
 from lhbackupd.surface.explanation import Explanation
-from lhbackupd.surface.markup import Html, badge, el, join, table
+from lhbackupd.surface.markup import Html, badge, el, join
 from lhbackupd.surface.pages.advice import advice, uncovered_advice
 from lhbackupd.surface.pages.frame import Frame, alarms, as_of, document
 from lhbackupd.surface.pages.parts import (
@@ -17,7 +17,7 @@ from lhbackupd.surface.pages.parts import (
     WARN,
     command,
     facts,
-    folded,
+    folded_table,
     nothing,
     outcome_badge,
     section,
@@ -35,8 +35,8 @@ from lhbackupd.surface.words import span
 
 #: finished runs that are read; 30 days of an hourly policy are 720
 RUNS = 1000
-#: rows of a table, and how many of them are seen at once
-ROWS, FIRST = 30, 5
+#: rows of a table
+ROWS = 30
 
 
 def known(report: Report, name: str) -> bool:
@@ -161,7 +161,7 @@ def _runs(history: Sequence[Run], now: datetime) -> Html:
         for run in history[:ROWS]
     ]
     columns = ("Ended", "Policy", "Outcome", "Reason", "Phases")
-    inner = _part(columns, rows, caption="Runs that have ended, newest first", id_="more-runs")
+    inner = folded_table(columns, rows, caption="Runs that have ended, newest first", id_="more-runs")
     more = el("p", "All of them: ", command("lhbackupd", "history", history[0].volume), class_="more")
     return section("Runs", inner, more, id_="runs")
 
@@ -184,15 +184,6 @@ def _backups(seen: Explanation | str, now: datetime) -> Html:
         for one in seen.backups
     ]
     columns = ("Backup", "Policy", "Made", "Size", "State", "What retention says")
-    inner = _part(columns, rows, caption="Backups that Longhorn lists, newest first", id_="more-backups")
+    inner = folded_table(columns, rows, caption="Backups that Longhorn lists, newest first", id_="more-backups")
     more = el("p", "What pruning would do: ", command("lhbackupd", "explain", seen.volume), class_="more")
     return section("Backups", inner, more, id_="backups", count=len(rows))
-
-
-def _part(columns: Sequence[str], rows: Sequence[tuple[object, ...]], *, caption: str, id_: str) -> Html:
-    """A table of the first rows, and one of the others for whoever wants to see them."""
-    first = table(columns, rows[:FIRST], caption=caption)
-    if len(rows) <= FIRST:
-        return first
-    others = table(columns, rows[FIRST:], caption=f"{caption}, continued")
-    return join((first, folded(others, words=f"{len(rows) - FIRST} older ones", id_=id_)))
