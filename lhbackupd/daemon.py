@@ -22,21 +22,22 @@ from lhbackupd.config import Config, ConfigFault, advice
 from lhbackupd.core.model import Run
 from lhbackupd.core.protection import Protection
 from lhbackupd.engine.closeup import close_up
-from lhbackupd.engine.events import Event
+from lhbackupd.engine.events import Event, Tell
 from lhbackupd.engine.keeper import Keeper
 from lhbackupd.engine.scheduler import Key
 from lhbackupd.messengers import messengers
-from lhbackupd.surface import control, questions, server, web
+from lhbackupd.surface import control, server, web
 from lhbackupd.surface.doorway import NoDirectory, doorway
 from lhbackupd.surface.explain import check_known, explain
 from lhbackupd.surface.explanation import Explanation
+from lhbackupd.surface.findings import Diagnosis
 from lhbackupd.surface.gauges import Gauges
 from lhbackupd.surface.goals import Goals
 from lhbackupd.surface.health import Pulse, stands_still, unready
+from lhbackupd.surface.housecall import house_call
 from lhbackupd.surface.logs import logger
 from lhbackupd.surface.metrics import Metrics
 from lhbackupd.surface.narrator import LogListener
-from lhbackupd.surface.notify import Notifier, Pinger
 from lhbackupd.surface.plan import plan
 from lhbackupd.surface.report import Report
 from lhbackupd.surface.status import Recent, Sources, report
@@ -63,10 +64,11 @@ class Daemon:
         self._pulse = Pulse(clock=clock)
         self._started = clock.now()
         self._log = logger()
+        self._worker = Worker()
         self._engine: Engine
         self._narrator = LogListener(log=self._log, known=self._known)
-        #: who else is told of events, once the engine is there
-        self._messengers: tuple[Notifier | Pinger, ...] = ()
+        #: who is told of events; more come once the engine is there
+        self._listeners: tuple[Tell, ...] = (self._narrator, self._metrics, self._recent)
         #: what was wrong with the configuration at the last SIGHUP
         self._faults: tuple[str, ...] = ()
 
@@ -78,7 +80,7 @@ class Daemon:
         stop, hup, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
         for number, event in ((signal.SIGTERM, stop), (signal.SIGINT, stop), (signal.SIGHUP, hup)):
             asyncio.get_running_loop().add_signal_handler(number, event.set)
-        worker = Worker()
+        worker = self._worker
         with ExitStack() as stack:
             lock_state(self._config.state.url, stack)
             stack.callback(worker.close)
@@ -86,7 +88,7 @@ class Daemon:
             self._engine = engine = await assemble(
                 self._config, clock=self._clock, longhorn=longhorn, offload=worker, tell=self._tell
             )
-            self._messengers = messengers(
+            outside = messengers(
                 self._config,
                 engine,
                 report=self._report,
@@ -95,6 +97,7 @@ class Daemon:
                 offload=worker,
                 log=self._log,
             )
+            self._listeners = (*self._listeners, *outside)
             self._advise(self._config)
             commands = self._open_door(stack)
             self._recent.runs = await worker(engine.journal.history)
@@ -105,7 +108,7 @@ class Daemon:
                 tasks.create_task(self._reload(hup, done), name="reload")
                 tasks.create_task(self._prune(done), name="prune")
                 tasks.create_task(self._pulse.run(done), name="pulse")
-                for messenger in self._messengers:
+                for messenger in outside:
                     tasks.create_task(messenger.run(done), name=type(messenger).__name__)
                 if commands is not None:
                     tasks.create_task(self._obey(commands, done), name="control")
@@ -128,7 +131,7 @@ class Daemon:
         return self._engine.keeper.books.protections.get(key)
 
     def _tell(self, event: Event) -> None:
-        for listener in (self._narrator, self._metrics, self._recent, *self._messengers):
+        for listener in self._listeners:
             try:
                 listener(event)
             except Exception:  # noqa: BLE001 -- who only listens must not stop a run that gives a volume back
@@ -160,6 +163,21 @@ class Daemon:
         seen = await close_up(self._engine.api, volume, self._engine.keeper.books.history)
         return partial(explain, sources, volume, seen)
 
+    async def _diagnose(self) -> Diagnosis:
+        """What `lhbackupd doctor` would say, of this daemon's own eyes."""
+        engine = self._engine
+        return await house_call(
+            sources=self._sources(),
+            report=self._report,
+            longhorn=engine.longhorn,
+            journal=engine.journal,
+            offload=self._worker,
+        )
+
+    async def _history(self, *, volume: str | None, policy: str | None, limit: int) -> tuple[Run, ...]:
+        read = partial(self._engine.journal.history, volume=volume, policy=policy, limit=limit)
+        return await self._worker(read)
+
     async def _listen(self, tasks: asyncio.TaskGroup, done: asyncio.Event) -> None:
         """Serve page, probes and metrics, unless http.listen is off; returns once they can be reached."""
         if self._config.http.address is None:
@@ -171,13 +189,18 @@ class Daemon:
             PlatformCollector(registry=None),
         ):
             self._registry.register(collector)
-        app = web.application(
+        shown = web.Web(
             report=self._report,
             metrics=self._registry,
             alive=self._pulse.fault,
             ready=self._unready,
-            more=questions.routes(plan=lambda span: plan(self._sources(), span), explain=self._explain),
+            history=self._history,
+            plan=lambda span: plan(self._sources(), span),
+            explain=self._explain,
+            diagnose=self._diagnose,
         )
+        self._listeners = (*self._listeners, shown.changes)
+        tasks.create_task(shown.changes.run(done), name="changes")
         listening = asyncio.Event()
 
         def started(port: int) -> None:
@@ -185,7 +208,9 @@ class Daemon:
             listening.set()
 
         host, port = self._config.http.address
-        serving = tasks.create_task(server.serve(app, host=host, port=port, started=started, stop=done), name="http")
+        serving = tasks.create_task(
+            server.serve(shown.app, host=host, port=port, started=started, stop=done), name="http"
+        )
         ready = asyncio.create_task(listening.wait())
         await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()

@@ -30,6 +30,9 @@ _TRACEBACK = "exception"
 #: libraries that tell on INFO what we tell better, or what would show addresses of every request
 _TALKATIVE = ("apscheduler", "asyncio", "httpcore", "httpx", "lhbackupd.apscheduler", "sqlalchemy", "uvicorn")
 
+#: warns of every request that makes no sense, so that anybody who can connect could fill the disk
+_PROVOKED = "uvicorn.error"
+
 
 class Lines(logging.StreamHandler[TextIO]):
     """Writes lines, and writes on to nowhere once the stream has been closed at its other end."""
@@ -93,6 +96,7 @@ def _route(handler: logging.Handler, threshold: int) -> None:
     root.setLevel(threshold)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+    logging.getLogger(_PROVOKED).setLevel(max(threshold, logging.ERROR))
     logging.captureWarnings(capture=True)
 
 

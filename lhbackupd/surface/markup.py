@@ -1,43 +1,76 @@
-"""HTML in the few pieces that the status page is made of.
+"""HTML as values that are escaped by construction.
 
-Every value goes through `text`, which makes it printable and escapes it; all else that these functions are given is
-markup already.
+`Html` is text that is markup already, and only the functions here make it. Whatever else is put into an element or an
+attribute is made printable and escaped, so that a name from Longhorn cannot become a tag by being forgotten. A library
+would bring a language of its own for templates; these are forty lines.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from html import escape
 
 from lhbackupd.longhorn.errors import visible
 
-#: rows that a table shows, and characters of one value
-ROWS, LONGEST = 200, 512
+#: characters of one value that are shown
+LONGEST = 512
+_VOID = frozenset({"br", "input", "link", "meta"})
 
 
-def text(value: object) -> str:
-    """A value as text of a document or of an attribute."""
-    return escape(visible(str(value), LONGEST))
+class Html(str):
+    """Markup, as opposed to text that has yet to be escaped."""
+
+    __slots__ = ()
 
 
-def tag(name: str, inner: str, kind: str = "") -> str:
-    """An element; `inner` is markup."""
-    return f'<{name} class="{kind}">{inner}</{name}>' if kind else f"<{name}>{inner}</{name}>"
+def text(value: object) -> Html:
+    """A value as text of a document or of an attribute; markup stays as it is."""
+    return value if isinstance(value, Html) else Html(escape(visible(str(value), LONGEST)))
 
 
-def table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]], kind: str = "") -> str:
-    """A table; cells are markup, one of nothing is left out on narrow screens."""
-    lines: list[str] = []
-    more = 0
-    for row in rows:
-        if len(lines) == ROWS:
-            more += 1
+def join(parts: Iterable[object], between: str = "") -> Html:
+    """Parts one after the other."""
+    return Html(text(between).join(map(text, parts)))
+
+
+def el(name: str, /, *children: object, **attributes: object) -> Html:
+    """An element. Attributes are named `class_` or `aria_label`; None and False leave one out, True has no value."""
+    words = [name]
+    for key, value in attributes.items():
+        if value is None or value is False:
             continue
-        cells = (f'<td data-name="{name}">{cell}</td>' for name, cell in zip(columns, row, strict=True))
-        lines.append(tag("tr", "".join(cells)))
-    head = tag("thead", tag("tr", "".join(f'<th scope="col">{name}</th>' for name in columns)))
-    rest = tag("p", f'and {more} more, see <a href="status.json">status.json</a>', "quiet") if more else ""
-    return tag("table", head + tag("tbody", "".join(lines)), kind) + rest
+        attribute = key.rstrip("_").replace("_", "-")
+        words.append(attribute if value is True else f'{attribute}="{text(value)}"')
+    start = f"<{' '.join(words)}>"
+    return Html(start) if name in _VOID else Html(f"{start}{join(children)}</{name}>")
 
 
-def badge(words: object, tone: str) -> str:
+def badge(words: object, tone: str) -> Html:
     """A word or two that stand out; `tone` is good, warn, bad, quiet or plain."""
-    return tag("span", text(words), f"badge {tone}")
+    return el("span", words, class_=f"badge {tone}")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: its name, what stands in its head instead, and by which order the rows are sorted."""
+
+    name: str
+    head: Html | None = None
+    order: str | None = None
+
+
+def table(columns: Iterable[str | Column], rows: Iterable[tuple[object, ...]], *, caption: str, kind: str = "") -> Html:
+    """A table whose rows are named by their first cell, and become cards on narrow screens."""
+    known = [column if isinstance(column, Column) else Column(column) for column in columns]
+    heads = (el("th", column.head or column.name, scope="col", aria_sort=column.order) for column in known)
+    lines = (
+        el("tr", *(_cell(column.name, cell, head=column is known[0]) for column, cell in zip(known, row, strict=True)))
+        for row in rows
+    )
+    inner = (el("caption", caption, class_="unseen"), el("thead", el("tr", *heads)), el("tbody", *lines))
+    return el("table", *inner, class_=kind or None)
+
+
+def _cell(name: str, inner: object, *, head: bool) -> Html:
+    if head:
+        return el("th", inner, scope="row", data_name=name)
+    return el("td", inner, data_name=name)

@@ -266,3 +266,5 @@ class Report:
     recent: tuple[FinishedRun, ...]
     #: longest first
     paused: tuple[PausedPolicy, ...] = ()
+    #: what is due in the next 24 hours, soonest first; of one policy at most `status.MOST_DUES`
+    day: tuple[DueNext, ...] = ()

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 from typing_extensions import override
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-#: connections and requests at once; bytes of a request's head; seconds that an idle connection stays
-CONNECTIONS = 64
+from lhbackupd.surface.connection import CONNECTIONS, Connection
+
+#: bytes of a request's head; seconds that a connection stays after an answer
 HEAD = 16 * 2**10
 IDLE = 5
 #: seconds that requests have to end when it stops
@@ -27,7 +27,7 @@ class ListenError(Exception):
     """The address cannot be listened on; the text says which one and why."""
 
 
-class Protocol(H11Protocol):
+class Protocol(Connection):
     """uvicorn's protocol; who is at the other end of a unix socket is what the kernel says: `uid 0`, and its process.
 
     In the request's `client` these stand where the address and the port do for TCP.
@@ -90,7 +90,8 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=CONNECTIONS,
+        # requests of connections that are gone may still be under way; connections have their own limit
+        limit_concurrency=2 * CONNECTIONS,
         h11_max_incomplete_event_size=HEAD,
         timeout_keep_alive=IDLE,
         timeout_graceful_shutdown=GRACE,

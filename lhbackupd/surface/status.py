@@ -36,6 +36,9 @@ from lhbackupd.surface.report import (
 from lhbackupd.surface.standing import WORST_FIRST, Standing
 
 _INSTANT = timedelta(microseconds=1)
+_DAY = timedelta(hours=24)
+#: due times of one policy that `Report.day` names
+MOST_DUES = 49
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,7 @@ def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
         next=_next(schedules, upcoming),
         recent=tuple(rows.finished(run) for run in recent),
         paused=tuple(rows.paused(pause, now) for pause in sources.keeper.orders.pauses),
+        day=_day(schedules, now),
     )
 
 
@@ -249,3 +253,20 @@ def _next(schedules: Mapping[Key, CronTrigger], upcoming: Mapping[CronTrigger, d
         DueNext(policy=policy, due=min(dues), until=max(dues), volumes=len(dues)) for (_, policy), dues in found.items()
     )
     return tuple(sorted(rows, key=lambda row: (row.due, row.policy)))
+
+
+def _day(schedules: Mapping[Key, CronTrigger], now: datetime) -> tuple[DueNext, ...]:
+    """What is due in the next 24 hours, by policy; moments of a spread belong to the due time before them."""
+    by_policy: dict[str, list[CronTrigger]] = defaultdict(list)
+    for (policy, _), trigger in schedules.items():
+        by_policy[policy].append(trigger)
+    found: list[DueNext] = []
+    for policy, triggers in by_policy.items():
+        first, last = (choose(triggers, key=lambda one: one.offset) for choose in (min, max))
+        due = first.get_next_fire_time(None, now + _INSTANT)
+        for _ in range(MOST_DUES):
+            if due > now + _DAY:
+                break
+            found.append(DueNext(policy=policy, due=due, until=due + last.offset - first.offset, volumes=len(triggers)))
+            due = first.get_next_fire_time(None, due + _INSTANT)
+    return tuple(sorted(found, key=lambda one: (one.due, one.policy)))

@@ -1,60 +1,129 @@
-"""What the daemon shows over HTTP: metrics, probes, the report as JSON and as a page. Nothing can be changed here.
+"""What the daemon shows over HTTP: pages, metrics, probes, the report as JSON. Nothing can be changed here.
 
-Reports, metrics and pages are made in a thread, so that a thousand volumes do not hold up the loop. A probe's answer is
-one word, or the reasons why not.
+Whatever costs something is made in a thread, at most two at a time and a few more waiting, so that neither a thousand
+volumes nor a thousand clients hold up the loop; who comes when all of that is taken is told to come again. Probes
+answer at once. A probe's answer is one word, or the reasons why not.
 """
 
+import asyncio
 import gzip
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from importlib import resources
 
 import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lhbackupd.surface.page import page
+from lhbackupd.surface import questions
+from lhbackupd.surface.changes import Changes, version_of
+from lhbackupd.surface.explanation import Explanation
+from lhbackupd.surface.findings import Diagnosis
+from lhbackupd.surface.kept import Kept
+from lhbackupd.surface.pages.routes import History, Pages
+from lhbackupd.surface.plan import Plan
 from lhbackupd.surface.report import Report
+from lhbackupd.surface.threads import Busy, Threads
 
 #: gzip's level: the highest saves little more, and takes five times as long
 _QUICKLY = 1
 HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+_FILES = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 
-def application(
-    *,
-    report: Callable[[], Report],
-    metrics: CollectorRegistry,
-    alive: Callable[[], str],
-    ready: Callable[[], tuple[str, ...]],
-    more: Sequence[Route] = (),
-) -> Starlette:
-    """The ASGI application. `alive` gives why the daemon is not alive, or ""; `ready` why it is not ready.
+class Web:
+    """The ASGI application, and `changes`, which is to be told of events and to be run.
 
-    `report` and the collectors of `metrics` are called from threads. `more` is served besides.
+    `alive` gives why the daemon is not alive, or ""; `ready` why it is not ready. `report` and the collectors of
+    `metrics` are called from threads, and so is `plan`; `history` reads the journal; `explain` and `diagnose` look at
+    Longhorn, `explain` raising Unknown for what is no volume.
     """
-    style = resources.files("lhbackupd.surface").joinpath("page.css").read_bytes()
 
-    def show_metrics(request: Request) -> Response:
+    def __init__(
+        self,
+        *,
+        report: Callable[[], Report],
+        metrics: CollectorRegistry,
+        alive: Callable[[], str],
+        ready: Callable[[], tuple[str, ...]],
+        history: History,
+        plan: Callable[[timedelta], Plan],
+        explain: Callable[[str], Awaitable[Callable[[], Explanation]]],
+        diagnose: Callable[[], Awaitable[Diagnosis]],
+    ) -> None:
+        threads = Threads()
+        kept = Kept(report)
+        version = Kept(lambda: version_of(kept()))
+        self.changes = Changes(version=version, thread=asyncio.to_thread)
+        shown = Pages(
+            report=kept,
+            version=version,
+            history=history,
+            plan=plan,
+            explain=explain,
+            diagnose=diagnose,
+            threads=threads,
+        )
+        self.app = Starlette(
+            routes=[
+                *shown.routes,
+                *questions.routes(plan=plan, explain=explain),
+                *_machines(report=kept, metrics=metrics, threads=threads),
+                *_probes(alive=alive, ready=ready),
+                Route("/events", self._events),
+                *(Route(f"/{name}", _file(name, kind)) for name, kind in _FILES.items()),
+            ],
+            middleware=[Middleware(_ReadOnly)],
+            exception_handlers={Busy: _busy, Exception: _defect},
+        )
+        # a redirect would be to wherever the request's Host says
+        self.app.router.redirect_slashes = False
+
+    async def _events(self, request: Request) -> Response:
+        if self.changes.full:
+            return PlainTextResponse("too many listen already\n", status_code=503, headers={"Retry-After": "60"})
+        if request.method == "HEAD":
+            return Response(media_type="text/event-stream")
+        return StreamingResponse(self.changes.stream(), media_type="text/event-stream")
+
+
+def _machines(*, report: Callable[[], Report], metrics: CollectorRegistry, threads: Threads) -> list[Route]:
+    """What other programs read."""
+    encoded = Kept(lambda: msgspec.json.encode(report()))
+    expositions: dict[str, Kept[bytes]] = {}
+
+    async def show_report(_: Request) -> Response:
+        return Response(await threads(encoded), media_type="application/json")
+
+    async def show_metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        text, headers = encode(metrics), {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
-        if "gzip" in request.headers.get("accept-encoding", ""):  # as Prometheus always asks: a fifth of the bytes
-            text, headers = gzip.compress(text, _QUICKLY), headers | {"Content-Encoding": "gzip"}
-        return Response(text, headers=headers)
+        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
+        plain = expositions.setdefault(content_type, Kept(lambda: encode(metrics)))
+        if "gzip" not in request.headers.get("accept-encoding", ""):
+            return Response(await threads(plain), headers=headers)
+        # as Prometheus always asks: a fifth of the bytes
+        small = expositions.setdefault(f"{content_type} gzip", Kept(lambda: gzip.compress(plain(), _QUICKLY)))
+        return Response(await threads(small), headers=headers | {"Content-Encoding": "gzip"})
 
+    return [Route("/status.json", show_report), Route("/metrics", show_metrics)]
+
+
+def _probes(*, alive: Callable[[], str], ready: Callable[[], tuple[str, ...]]) -> list[Route]:
     async def show_alive(_: Request) -> Response:
         fault = alive()
         return PlainTextResponse(f"{fault or 'alive'}\n", status_code=503 if fault else 200)
@@ -63,28 +132,20 @@ def application(
         reasons = ready()
         return PlainTextResponse("\n".join((*(reasons or ("ready",)), "")), status_code=503 if reasons else 200)
 
-    def show_report(_: Request) -> Response:
-        return Response(msgspec.json.encode(report()), media_type="application/json")
+    return [Route("/livez", show_alive), Route("/readyz", show_ready)]
 
-    def show_page(_: Request) -> Response:
-        return Response(page(report()), media_type="text/html")
 
-    async def show_style(_: Request) -> Response:
-        return Response(style, media_type="text/css")
+def _file(name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
+    content = resources.files("lhbackupd.surface.pages").joinpath(name).read_bytes()
 
-    return Starlette(
-        routes=[
-            Route("/", show_page),
-            Route("/style.css", show_style),
-            Route("/status.json", show_report),
-            Route("/metrics", show_metrics),
-            Route("/livez", show_alive),
-            Route("/readyz", show_ready),
-            *more,
-        ],
-        middleware=[Middleware(_ReadOnly)],
-        exception_handlers={Exception: _defect},
-    )
+    async def show(_: Request) -> Response:
+        return Response(content, media_type=kind)
+
+    return show
+
+
+async def _busy(_request: Request, _error: Exception) -> Response:
+    return PlainTextResponse("too many requests; come again\n", status_code=503, headers={"Retry-After": "1"})
 
 
 async def _defect(_request: Request, _error: Exception) -> Response:
@@ -93,18 +154,30 @@ async def _defect(_request: Request, _error: Exception) -> Response:
 
 
 class _ReadOnly:
-    """Answers nothing but GET and HEAD, and adds the headers that keep browsers strict."""
+    """Answers nothing but GET and HEAD, and adds the headers that keep browsers strict.
+
+    A request with a body is answered without reading it, and its connection is closed, so that no more of it comes.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        more: Mapping[str, str] = {"Connection": "close"} if _has_body(scope) else {}
+
         async def send_strictly(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                MutableHeaders(scope=message).update({**HEADERS, **more})
             await send(message)
 
         app = self._app
         if scope["type"] == "http" and scope["method"] not in {"GET", "HEAD"}:
             app = PlainTextResponse("read-only: GET or HEAD\n", status_code=405, headers={"Allow": "GET, HEAD"})
         await app(scope, receive, send_strictly)
+
+
+def _has_body(scope: Scope) -> bool:
+    if scope["type"] != "http":
+        return False
+    headers = Headers(scope=scope)
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"

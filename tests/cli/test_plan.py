@@ -5,34 +5,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from lhbackupd.core.cluster import Replica
 from lhbackupd.core.durations import Durations, Ended
 from lhbackupd.core.model import Outcome
-from lhbackupd.surface.plan import plan
-from lhbackupd.surface.questions import routes
-from lhbackupd.surface.web import application
 from tests.cli.served import served
 from tests.cli.test_doctor import call, config
 from tests.surface.house import NIGHTLY, NOON, TODAY, House, ended, house, volume
-from tests.surface.test_plan import looked_at
+from tests.surface.shown import web
 
 
 @contextmanager
 def daemon(folder: Path) -> Iterator[tuple[House, Path]]:
     with house() as made:
-        app = application(
-            report=made.report,
-            metrics=CollectorRegistry(),
-            alive=lambda: "",
-            ready=made.sources.unready,
-            more=routes(plan=lambda span: plan(made.sources, span), explain=partial(looked_at, made)),
-        )
+        app = web(made).app
         made.has(*(volume(f"pvc-{name}", replicas=(Replica(name="r", node="node-1"),)) for name in "ab"))
         with served(app, folder) as path:
             yield made, path

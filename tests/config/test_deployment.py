@@ -70,4 +70,4 @@ def test_configuration_and_secrets_lie_where_the_unit_looks_and_root_alone_reads
         config: ["0640", "root", "lhbackupd"],
         **{secret: ["0600", "root", "root"] for secret in secrets},
     }
-    assert len(secrets) == 2
+    assert len(secrets) == 4

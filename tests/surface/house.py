@@ -168,6 +168,15 @@ class House:
         """This is what the watch has found."""
         self.keeper.watch.exposures.update({(known.policy, known.volume): known for known in exposures})
 
+    def keep(self, *runs: Run) -> None:
+        """These runs have ended, and are in the journal."""
+        self.journal.enqueue([replace(run, phase=Phase.QUEUED, finished_at=None, outcome=None) for run in runs])
+        for run in runs:
+            self.journal.finish(run, Protection(policy=run.policy, volume=run.volume), None)
+
+    async def history(self, *, volume: str | None, policy: str | None, limit: int) -> tuple[Run, ...]:
+        return self.journal.history(volume=volume, policy=policy, limit=limit)
+
     def known(self, key: tuple[str, str]) -> Protection | None:
         return self.keeper.books.protections.get(key)
 

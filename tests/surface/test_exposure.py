@@ -11,7 +11,8 @@ from lhbackupd.core.model import Outcome
 from lhbackupd.core.rpo import Judgement, Rpo
 from lhbackupd.surface import words
 from lhbackupd.surface.gauges import Gauges
-from lhbackupd.surface.page import page
+from lhbackupd.surface.pages.frame import Frame
+from lhbackupd.surface.pages.overview import overview
 from lhbackupd.surface.standing import Standing
 from tests.surface.house import NIGHTLY, NOON, TODAY, House, ended, queued, volume
 
@@ -59,7 +60,7 @@ def test_what_is_exposed_beyond_its_rpo_is_a_problem(house: House) -> None:
     assert gauge(house, SINCE) == (NOON - 27 * HOUR).timestamp()
     assert gauge(house, "lhbackupd_volume_rpo", state="violated") == 1
     assert gauge(house, "lhbackupd_volume_rpo", state="compliant") is None
-    assert "was missed at 2026-10-22 11:00:00 UTC" in page(report)
+    assert "was missed at 2026-10-22 11:00:00 UTC" in overview(Frame(report=report, version="v", path=""))
 
 
 def test_a_miss_is_foretold_from_the_next_due_time_and_how_long_a_run_takes(house: House) -> None:

@@ -1,27 +1,25 @@
 """The plan and what is said of one volume: made from a daemon's state, and asked for over HTTP."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
-from prometheus_client import CollectorRegistry
 
 from lhbackupd.core.cluster import Node, Replica, Setting, Volume
 from lhbackupd.core.durations import Durations, Ended
 from lhbackupd.core.model import Mode, Outcome
 from lhbackupd.core.windows import parse_window
 from lhbackupd.engine.closeup import CloseUp
-from lhbackupd.surface.explain import check_known, explain
+from lhbackupd.surface.explain import explain
 from lhbackupd.surface.explanation import Explanation
 from lhbackupd.surface.plan import Plan, outlook, plan, read_span
-from lhbackupd.surface.questions import routes
-from lhbackupd.surface.web import HEADERS, application
+from lhbackupd.surface.web import HEADERS
 from tests.surface.house import NIGHTLY, NOON, TODAY, House, ended, queued, running, volume
+from tests.surface.shown import web
 
 DAY = timedelta(days=1)
 
@@ -30,19 +28,9 @@ def placed(name: str, **fields: Any) -> Volume:
     return volume(name, replicas=(Replica(name="r", node="node-1"),), **fields)
 
 
-async def looked_at(house: House, name: str) -> Callable[[], Explanation]:
-    """What the daemon does, with a Longhorn that has nothing to add."""
-    check_known(house.sources, name)
-    return partial(explain, house.sources, name, CloseUp(backups=()))
-
-
 @pytest.fixture
 async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
-    more = routes(plan=lambda span: plan(house.sources, span), explain=partial(looked_at, house))
-    app = application(
-        report=house.report, metrics=CollectorRegistry(), alive=lambda: "", ready=house.sources.unready, more=more
-    )
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://lhbackupd") as made:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(web(house).app), base_url="http://lhbackupd") as made:
         yield made
 
 

@@ -1,28 +1,42 @@
+import asyncio
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator
 from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import quote, urldefrag, urljoin
 
 import httpx
 import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families as plain_metrics
+from starlette.applications import Starlette
 
-from lhbackupd.core.model import Outcome
+from lhbackupd.core.model import Outcome, Run
+from lhbackupd.engine.journal import JournalError
 from lhbackupd.surface.gauges import Gauges
 from lhbackupd.surface.report import Report
-from lhbackupd.surface.web import HEADERS, application
-from tests.surface.house import House, ended, volume
+from lhbackupd.surface.threads import AT_ONCE, WAITING
+from lhbackupd.surface.web import HEADERS
+from tests.surface.house import TODAY, House, ended, queued, running, volume
+from tests.surface.shown import web
 
-PATHS = ("/", "/style.css", "/status.json", "/metrics", "/livez", "/readyz")
+FILES = ("/page.css", "/page.js", "/icon.svg")
+PAGES = ("/", "/volumes", "/runs", "/plan", "/doctor")
+PATHS = (*PAGES, *FILES, "/plan.json", "/status.json", "/metrics", "/livez", "/readyz")
+
+
+def shown(house: House, **instead: Any) -> Starlette:
+    return web(house, **instead).app
 
 
 @pytest.fixture
 async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
     registry = CollectorRegistry()
     registry.register(Gauges(report=house.report))
-    app = application(report=house.report, metrics=registry, alive=lambda: "", ready=house.sources.unready)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://lhbackupd") as made:
+    transport = httpx.ASGITransport(shown(house, metrics=registry))
+    async with httpx.AsyncClient(transport=transport, base_url="http://lhbackupd") as made:
         yield made
 
 
@@ -74,9 +88,7 @@ async def test_readiness_is_red_with_its_reasons(client: httpx.AsyncClient, hous
 
 
 async def test_liveness_says_why_not(house: House) -> None:
-    app = application(
-        report=house.report, metrics=CollectorRegistry(), alive=lambda: "the loop is stuck", ready=lambda: ()
-    )
+    app = shown(house, alive=lambda: "the loop is stuck")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://lhbackupd") as client:
         answer = await client.get("/livez")
     assert (answer.status_code, answer.text) == (503, "the loop is stuck\n")
@@ -86,7 +98,7 @@ async def test_a_defect_is_an_answer_without_details(house: House) -> None:
     def fails() -> Report:
         raise ZeroDivisionError("secret")
 
-    app = application(report=fails, metrics=CollectorRegistry(), alive=lambda: "", ready=lambda: ())
+    app = shown(house, report=fails)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://lhbackupd") as client:
         answer = await client.get("/")
@@ -103,18 +115,18 @@ async def test_reports_are_made_off_the_loop(house: House) -> None:
 
     registry = CollectorRegistry()
     registry.register(Gauges(report=report))
-    app = application(report=report, metrics=registry, alive=lambda: "", ready=lambda: ())
+    app = shown(house, report=report, metrics=registry)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://lhbackupd") as client:
-        for path in ("/", "/status.json", "/metrics"):
+        for path in ("/", "/volumes", "/runs", "/status.json", "/metrics"):
             await client.get(path)
-    assert len(seen) == 3
+    assert len(seen) >= 2
     assert threading.main_thread() not in seen
 
 
 class Document(HTMLParser):
     """Checks that what is opened is closed, and keeps what a strict browser would load or run."""
 
-    VOID = frozenset({"meta", "link", "br"})
+    VOID = frozenset({"meta", "link", "br", "input"})
 
     def __init__(self) -> None:
         super().__init__()
@@ -123,9 +135,15 @@ class Document(HTMLParser):
         self.classes: set[str] = set()
         self.attributes: set[str] = set()
         self.said = ""
+        self.scripts: list[str] = []
+        self.links: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
+        found = dict(attrs)
+        if tag == "script":
+            self.scripts.append(found.get("src") or "inline")
+        self.links += [found[name] or "" for name in ("href", "src", "action") if name in found]
         self.attributes |= {name for name, _ in attrs}
         self.classes |= {word for name, value in attrs if name == "class" for word in (value or "").split()}
         if tag not in self.VOID:
@@ -146,20 +164,113 @@ def read(text: str) -> Document:
     return document
 
 
-async def test_the_page_survives_hostile_names_and_reasons(client: httpx.AsyncClient, house: House) -> None:
-    evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\x1b[2J\u202e"
-    house.has(volume("pvc-" + evil, pvc=evil, pvc_namespace="shop"))
-    house.look(broken={evil: evil})
-    house.knows(ended("pvc-" + evil, Outcome.FAILED, evil))
-    document = read((await client.get("/")).text)
-    assert not document.tags & {"script", "img"}
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\x1b[2J\u202e"
+
+
+def evil_house(house: House) -> None:
+    house.has(volume("pvc-" + EVIL, pvc=EVIL, pvc_namespace="shop"))
+    house.look(broken={EVIL: EVIL})
+    run = ended("pvc-" + EVIL, Outcome.FAILED, EVIL)
+    house.knows(run)
+    house.recent.runs = (run,)
+    house.keeper.active["a"] = running("pvc-" + EVIL, reason=EVIL, node=EVIL, waiter=EVIL, waiting_since=TODAY)
+    house.keeper.waiting["b"] = queued("pvc-" + EVIL, reason=EVIL)
+    house.keep(run)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/volumes", "/runs", f"/volumes?q={quote(EVIL)}&policy={quote(EVIL)}", f"/runs?volume={quote(EVIL)}",
+             f"/volumes/{quote('pvc-' + EVIL, safe='').replace('%2F', '/')}"]
+)  # fmt: skip
+async def test_pages_survive_hostile_names_and_reasons(client: httpx.AsyncClient, house: House, path: str) -> None:
+    evil_house(house)
+    document = read((await client.get(path)).text)
+    assert document.scripts in (["page.js"], ["../page.js"], [])
+    assert "img" not in document.tags
     assert not {name for name in document.attributes if name.startswith("on")}
-    assert document.said.count("<script>alert(1)</script>") >= 3
     assert "\x1b" not in document.said
     assert "\u202e" not in document.said
 
 
-async def test_the_page_loads_nothing_that_its_policy_forbids(client: httpx.AsyncClient) -> None:
-    document = read((await client.get("/")).text)
-    assert not document.tags & {"script", "img", "iframe", "style", "form"}
+async def test_hostile_names_are_shown_as_they_are(client: httpx.AsyncClient, house: House) -> None:
+    evil_house(house)
+    assert read((await client.get("/")).text).said.count("<script>alert(1)</script>") >= 3
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/volumes/pvc-a"])
+async def test_pages_load_nothing_that_their_policy_forbids(client: httpx.AsyncClient, house: House, path: str) -> None:
+    house.has(volume("pvc-a"))
+    text = (await client.get(path)).text
+    document = read(text)
+    assert not document.tags & {"img", "iframe", "style", "object"}
     assert "style" not in document.attributes
+    assert "http:" not in text.replace("http://longhorn-backend:9500", "")
+    assert "https:" not in text
+
+
+async def test_every_link_of_every_page_leads_somewhere(client: httpx.AsyncClient, house: House) -> None:
+    house.has(*(volume(f"pvc-{number}") for number in range(3)), volume("pvc-odd.name", pvc=""))
+    house.knows(ended("pvc-0", Outcome.FAILED))
+    house.recent.runs = (ended("pvc-1", Outcome.COMPLETED),)
+    house.keeper.active["2"] = running("pvc-2")
+    left, seen = ["http://lhbackupd/"], set[str]()
+    while left:
+        here = left.pop()
+        answer = await client.get(here)
+        assert answer.status_code == 200, here
+        if not answer.headers["Content-Type"].startswith("text/html"):
+            continue
+        there = {urldefrag(urljoin(here, link)).url for link in read(answer.text).links} - seen
+        seen |= there
+        left += sorted(there)
+    assert {
+        "http://lhbackupd/volumes/pvc-0",
+        "http://lhbackupd/page.css",
+        "http://lhbackupd/volumes?state=failing",
+    } <= seen
+
+
+@pytest.mark.parametrize("path", ["/volumes/nobody", "/volumes/", "/volumes/a/b", "//", "/Volumes", "/page.py"])
+async def test_what_is_not_there_is_not_found_and_redirects_nowhere(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(f"http://lhbackupd{path}", headers={"Host": "evil.example"})
+    assert answer.status_code == 404
+    assert "Location" not in answer.headers
+
+
+async def test_a_journal_that_cannot_be_read_is_said_and_the_rest_is_shown(house: House) -> None:
+    async def fails(**_: object) -> tuple[Run, ...]:
+        raise JournalError("journal sqlite:///x cannot be read: disk I/O error")
+
+    house.has(volume("pvc-a"))
+    transport = httpx.ASGITransport(shown(house, history=fails))
+    async with httpx.AsyncClient(transport=transport, base_url="http://lhbackupd") as client:
+        for path in ("/runs", "/volumes/pvc-a"):
+            answer = await client.get(path)
+            assert answer.status_code == 200
+            assert "The history cannot be read: journal sqlite:///x cannot be read: disk I/O error" in answer.text
+
+
+async def test_who_comes_when_too_many_wait_is_told_to_come_again(house: House) -> None:
+    opened, entered = threading.Event(), threading.Semaphore(0)
+
+    def slow() -> Report:
+        entered.release()
+        opened.wait(20)
+        return house.report()
+
+    many = AT_ONCE + WAITING
+    transport = httpx.ASGITransport(shown(house, report=slow))
+    async with httpx.AsyncClient(transport=transport, base_url="http://lhbackupd") as client:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                asked = [tasks.create_task(client.get("/status.json")) for _ in range(many + 5)]
+                await asyncio.to_thread(entered.acquire)
+                refused = [task for task in asked if task.done()]
+                assert (await client.get("/livez")).status_code == 200
+                opened.set()
+        finally:
+            opened.set()
+    assert len(refused) <= 5
+    codes = Counter(task.result().status_code for task in asked)
+    assert codes == {200: many, 503: 5}
+    assert all(task.result().headers.get("Retry-After") == "1" for task in asked if task.result().status_code == 503)

@@ -1,0 +1,111 @@
+"""Tells open pages that something has changed, as server-sent events: never what, only that it is worth asking again.
+
+What can be seen has a version. Events of the engine say that it may have changed; then, at most once a second, it is
+looked whether it has. That takes at most a tenth of one core, whatever the report costs, and nothing while nobody
+listens. Listeners are few, and each hears for a limited time; a browser comes back by itself.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import msgspec
+
+from lhbackupd.engine.events import Event
+from lhbackupd.surface.report import Report
+
+#: listeners at once
+LISTENERS = 16
+#: seconds between two looks, without a word, and of one stream; real ones: they are for networks and browsers
+LOOK, QUIET, LONGEST = 1.0, 15.0, 900.0
+#: a look that took so long is followed by a rest of ten times as much
+_REST = 10.0
+
+_NO_TIME = datetime.min.replace(tzinfo=UTC)
+
+
+def version_of(report: Report) -> str:
+    """Equal for two reports that show the same, whenever they were made."""
+    seen = replace(
+        report,
+        at=_NO_TIME,
+        daemon=replace(report.daemon, last_turn=_NO_TIME),
+        longhorn=replace(report.longhorn, last_poll=None, poll_seconds=0.0),
+    )
+    return hashlib.blake2b(msgspec.json.encode(seen), digest_size=8).hexdigest()
+
+
+class Changes:
+    """Who listens, and what version they know. `version` is called through `thread`, which leaves the loop free."""
+
+    def __init__(
+        self, *, version: Callable[[], str], thread: Callable[[Callable[[], str]], Awaitable[str]] = asyncio.to_thread
+    ) -> None:
+        self._version = version
+        self._thread = thread
+        self._listeners: set[asyncio.Queue[str | None]] = set()
+        self._dirty = asyncio.Event()
+        self._said = ""
+        self._closed = False
+
+    def __call__(self, _event: Event) -> None:
+        """An event of the engine: something may have changed."""
+        self._dirty.set()
+
+    @property
+    def full(self) -> bool:
+        """Whether nobody else may listen now."""
+        return self._closed or len(self._listeners) >= LISTENERS
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look for changes until `stop`, and end all streams then."""
+        looking = asyncio.create_task(self._look())
+        try:
+            await stop.wait()
+        finally:
+            looking.cancel()
+            self._closed = True
+            self._tell(None)
+
+    async def _look(self) -> None:
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            begun = time.monotonic()
+            if self._listeners and (version := await self._thread(self._version)) != self._said:
+                self._said = version
+                self._tell(version)
+            await asyncio.sleep(max(LOOK, _REST * (time.monotonic() - begun)))
+
+    def _tell(self, version: str | None) -> None:
+        for queue in self._listeners:
+            # who has not taken the last word gets this one in its place
+            while not queue.empty():
+                queue.get_nowait()
+            queue.put_nowait(version)
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """What one listener hears: the version now, each one that follows, and something at least every 15 s."""
+        queue: asyncio.Queue[str | None] = asyncio.Queue()
+        self._listeners.add(queue)
+        try:
+            yield _changed(await self._thread(self._version))
+            end = time.monotonic() + LONGEST
+            while not self._closed and time.monotonic() < end:
+                try:
+                    version = await asyncio.wait_for(queue.get(), QUIET)
+                except TimeoutError:
+                    yield b": still there\n\n"
+                    continue
+                if version is None:
+                    return
+                yield _changed(version)
+        finally:
+            self._listeners.discard(queue)
+
+
+def _changed(version: str) -> bytes:
+    return f"event: changed\ndata: {version}\n\n".encode()
