@@ -11,7 +11,6 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
@@ -21,24 +20,19 @@ from lhbackupd.clock import Clock
 from lhbackupd.config import Config, ConfigFault, advice
 from lhbackupd.core.model import Run
 from lhbackupd.core.protection import Protection
-from lhbackupd.engine.closeup import close_up
 from lhbackupd.engine.events import Event, Tell
 from lhbackupd.engine.keeper import Keeper
 from lhbackupd.engine.scheduler import Key
 from lhbackupd.messengers import messengers
 from lhbackupd.surface import control, server, web
+from lhbackupd.surface.answers import Answers
 from lhbackupd.surface.doorway import NoDirectory, doorway
-from lhbackupd.surface.explain import check_known, explain
-from lhbackupd.surface.explanation import Explanation
-from lhbackupd.surface.findings import Diagnosis
 from lhbackupd.surface.gauges import Gauges
 from lhbackupd.surface.goals import Goals
 from lhbackupd.surface.health import Pulse, stands_still, unready
-from lhbackupd.surface.housecall import house_call
 from lhbackupd.surface.logs import logger
 from lhbackupd.surface.metrics import Metrics
 from lhbackupd.surface.narrator import LogListener
-from lhbackupd.surface.plan import plan
 from lhbackupd.surface.report import Report
 from lhbackupd.surface.status import Recent, Sources, report
 from lhbackupd.surface.systemd import Systemd
@@ -156,28 +150,6 @@ class Daemon:
             unready=self._unready,
         )
 
-    async def _explain(self, volume: str) -> Callable[[], Explanation]:
-        """Look at a volume, and return what explains it. Raises Unknown."""
-        sources = self._sources()
-        check_known(sources, volume)
-        seen = await close_up(self._engine.api, volume, self._engine.keeper.books.history)
-        return partial(explain, sources, volume, seen)
-
-    async def _diagnose(self) -> Diagnosis:
-        """What `lhbackupd doctor` would say, of this daemon's own eyes."""
-        engine = self._engine
-        return await house_call(
-            sources=self._sources(),
-            report=self._report,
-            longhorn=engine.longhorn,
-            journal=engine.journal,
-            offload=self._worker,
-        )
-
-    async def _history(self, *, volume: str | None, policy: str | None, limit: int) -> tuple[Run, ...]:
-        read = partial(self._engine.journal.history, volume=volume, policy=policy, limit=limit)
-        return await self._worker(read)
-
     async def _listen(self, tasks: asyncio.TaskGroup, done: asyncio.Event) -> None:
         """Serve page, probes and metrics, unless http.listen is off; returns once they can be reached."""
         if self._config.http.address is None:
@@ -189,15 +161,24 @@ class Daemon:
             PlatformCollector(registry=None),
         ):
             self._registry.register(collector)
+        engine = self._engine
+        answers = Answers(
+            sources=self._sources,
+            report=self._report,
+            api=engine.api,
+            longhorn=engine.longhorn,
+            journal=engine.journal,
+            offload=self._worker,
+        )
         shown = web.Web(
             report=self._report,
             metrics=self._registry,
             alive=self._pulse.fault,
             ready=self._unready,
-            history=self._history,
-            plan=lambda span: plan(self._sources(), span),
-            explain=self._explain,
-            diagnose=self._diagnose,
+            history=answers.history,
+            plan=answers.plan,
+            explain=answers.explain,
+            diagnose=answers.diagnose,
         )
         self._listeners = (*self._listeners, shown.changes)
         tasks.create_task(shown.changes.run(done), name="changes")
