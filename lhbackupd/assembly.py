@@ -19,7 +19,8 @@ from lhbackupd.engine.events import JournalReplaced, Polled, Tell
 from lhbackupd.engine.intake import Offload
 from lhbackupd.engine.inventory import Inventory, Picture
 from lhbackupd.engine.journal import Journal
-from lhbackupd.engine.keeper import Keeper, Rules
+from lhbackupd.engine.keeper import Keeper
+from lhbackupd.engine.rules import Rules
 from lhbackupd.engine.scheduler import Scheduler
 from lhbackupd.engine.wreck import put_aside
 from lhbackupd.longhorn.api import Api
@@ -111,7 +112,7 @@ async def assemble(config: Config, *, clock: Clock, longhorn: Longhorn, offload:
 
     def polled(before: Picture, after: Picture) -> None:
         tell(Polled(before, after))
-        keeper.wake()
+        keeper.polled(before, after)
 
     api = Api(longhorn=longhorn)
     inventory = Inventory(

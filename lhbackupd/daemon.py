@@ -31,6 +31,7 @@ from lhbackupd.surface.explain import check_known, explain
 from lhbackupd.surface.explanation import Explanation
 from lhbackupd.surface.findings import Diagnosis
 from lhbackupd.surface.gauges import Gauges
+from lhbackupd.surface.goals import Goals
 from lhbackupd.surface.health import Pulse, stands_still, unready
 from lhbackupd.surface.housecall import house_call
 from lhbackupd.surface.logs import logger
@@ -169,6 +170,7 @@ class Daemon:
             return
         for collector in (
             Gauges(report=self._report),
+            Goals(rules=lambda: self._engine.keeper.rules, now=self._clock.now, faults=lambda: self._faults),
             ProcessCollector(registry=None),
             PlatformCollector(registry=None),
         ):
@@ -206,7 +208,7 @@ class Daemon:
         try:
             return stack.enter_context(doorway(self._config.control.socket))
         except NoDirectory as error:
-            text = f"{error}: `lhbackupd adopt` and `leave` cannot reach this daemon"
+            text = f"{error}: this daemon takes no orders (lhbackupd backup, cancel, pause, adopt, leave)"
             self._log.warning(text, action="control.off", path=str(self._config.control.socket))
             return None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 from typing_extensions import override
 
-from lhbackupd.surface.control import Failed
+from lhbackupd.surface.asking import Failed
 
 _OK = 200
 
@@ -37,11 +37,14 @@ class _Connection(http.client.HTTPConnection):
         self.sock.connect(os.fspath(self._path))
 
 
-def ask(path: Path, method: str, route: str, *, timeout: float) -> bytes:
-    """The daemon's answer. `timeout` is seconds. Raises Unanswered, or Declined where it could not do it."""
+def ask(path: Path, method: str, route: str, *, timeout: float, body: object = None) -> bytes:
+    """The daemon's answer; `body` is sent as JSON, `timeout` is seconds.
+
+    Raises Unanswered, or Declined where it could not or would not do it.
+    """
     connection = _Connection(path, timeout)
     try:
-        connection.request(method, route)
+        connection.request(method, route, body=None if body is None else msgspec.json.encode(body))
         answer = connection.getresponse()
         body = answer.read()
     except (OSError, http.client.HTTPException) as error:

@@ -18,6 +18,11 @@ _COMMANDS = {
     "plan": "lhbackupd.cli.plan:command",
     "explain": "lhbackupd.cli.explain:command",
     "doctor": "lhbackupd.cli.doctor:command",
+    "backup": "lhbackupd.cli.backup:command",
+    "cancel": "lhbackupd.cli.cancel:command",
+    "pause": "lhbackupd.cli.pause:pause",
+    "resume": "lhbackupd.cli.pause:resume",
+    "prune": "lhbackupd.cli.prune:command",
     "adopt": "lhbackupd.cli.adopt:command",
     "leave": "lhbackupd.cli.leave:command",
     "import-jobs": "lhbackupd.cli.importing:command",
@@ -42,11 +47,11 @@ class _Lazy(click.Group):
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="lhbackupd")
 def main(**_: Any) -> None:
-    r"""Scheduled backups of Longhorn volumes, detached ones included.
+    """Scheduled backups of Longhorn volumes, detached ones included.
 
     \b
     lhbackupd demo                 see it work on a simulated cluster, in half a minute
     lhbackupd config example       begin a configuration
     lhbackupd run --config FILE    run the daemon
     lhbackupd doctor               find out why it does not work
-    """
+    """  # noqa: D301 -- click wants the character itself

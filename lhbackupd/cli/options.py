@@ -11,10 +11,14 @@ from typing import Any, NoReturn
 import click
 from typing_extensions import override
 
+from lhbackupd.cli.door import Declined, Unanswered, ask
 from lhbackupd.clock import Clock
 from lhbackupd.config import Config, ConfigFault, load
+from lhbackupd.config.values import read_span
 
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
+#: seconds that an order may take, with a look at Longhorn
+_TIMEOUT = 120.0
 
 DEFAULT_CONFIG = Path("/etc/lhbackupd/config.toml")
 
@@ -52,11 +56,35 @@ clock_option = click.option(
 )
 
 
+class SpanType(click.ParamType[float]):
+    """A duration as in the configuration, in seconds."""
+
+    name = "SPAN"
+
+    @override
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        span = read_span(value)
+        if span is None or not span:
+            self.fail(f'{value!r} is not a duration such as "30m", "2h", "1d" or "1h30m"', param, ctx)
+        return span.total_seconds()
+
+
 def die(lines: Iterable[str], code: int) -> NoReturn:
     """End the command with lines on standard error and an exit code."""
     for line in lines:
         click.echo(line, err=True)
     sys.exit(code)
+
+
+def order(config: Config, route: str, body: object, *, timeout: float = _TIMEOUT) -> bytes:
+    """The daemon's answer to an order, within `timeout` seconds; or the end of the command, with one line why not."""
+    try:
+        return ask(config.control.socket, "POST", route, timeout=timeout, body=body)
+    except Unanswered as error:
+        die([f"{error}; start it first, or see its log: without {config.control.socket.parent} it takes no orders"],
+            UNREACHABLE)  # fmt: skip
+    except Declined as error:
+        die([str(error)], FAILED)
 
 
 def read_config(path: Path) -> Config:

@@ -9,7 +9,8 @@ from rich.table import Table
 
 from lhbackupd.cli.asking import ask
 from lhbackupd.cli.options import FAILED, config_option, read_config
-from lhbackupd.surface.report import Report
+from lhbackupd.core.rpo import Rpo
+from lhbackupd.surface.report import CoveredVolume, Report
 
 _TIMEOUT = 10.0
 
@@ -20,8 +21,8 @@ _TIMEOUT = 10.0
 def command(config_path: Path, as_json: bool) -> None:
     """Say what is protected, what is not and why, what runs, and what waits for what.
 
-    Exit code 0 if all is well, 1 if something is unprotected or failing, 2 for a wrong configuration, 3 if the daemon
-    cannot be reached.
+    Exit code 0 if all is well, 1 if something is unprotected or failing or a pause is overdue, 2 for a wrong
+    configuration, 3 if the daemon cannot be reached.
     """
     raw = ask(read_config(config_path), "status.json", timeout=_TIMEOUT)
     report = msgspec.json.decode(raw, type=Report)
@@ -30,7 +31,8 @@ def command(config_path: Path, as_json: bool) -> None:
     else:
         _show(report, Console())
     totals = report.totals
-    if totals.unprotected or totals.failing or totals.uncovered or not report.daemon.ready:
+    overdue = any(pause.overdue for pause in report.paused)
+    if totals.unprotected or totals.failing or totals.uncovered or overdue or not report.daemon.ready:
         raise SystemExit(FAILED)
 
 
@@ -39,6 +41,10 @@ def _show(report: Report, console: Console) -> None:
     console.print(f"lhbackupd {daemon.version} ({daemon.instance}), {'ready' if daemon.ready else 'NOT READY'}")
     for reason in daemon.unready:
         console.print(f"  {reason}", markup=False)
+    if daemon.adopted:
+        console.print(f"origin {daemon.origin}, with {', '.join(daemon.adopted)} adopted")
+    for pause in report.paused:
+        console.print(f"PAUSED{', OVERDUE' if pause.overdue else ''}: {pause.words}", markup=False)
     reach = "reachable" if longhorn.reachable else f"NOT REACHABLE: {longhorn.fault}"
     console.print(f"Longhorn at {longhorn.url}: {reach}", markup=False)
     console.print(f"setting {longhorn.setting}: {longhorn.setting_means}", markup=False)
@@ -70,5 +76,11 @@ def _volumes(report: Report) -> Table:
     table.add_column("in words", overflow="fold")
     for row in report.volumes:
         due = f"{row.next_due:%m-%d %H:%M}" if row.next_due else ""
-        table.add_row(row.volume, row.policy, row.standing, due, row.protection or row.reason)
+        table.add_row(row.volume, row.policy, row.standing, due, _in_words(row))
     return table
+
+
+def _in_words(row: CoveredVolume) -> str:
+    """How far a volume is protected, and what speaks against it."""
+    told = (row.protection or row.reason, row.exposure, "" if row.rpo is Rpo.COMPLIANT else row.objective)
+    return "; ".join(part for part in told if part)

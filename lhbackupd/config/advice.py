@@ -4,14 +4,20 @@ Unlike a fault it keeps nothing from running. `config check` prints it, and the 
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 
+from lhbackupd.config import values
 from lhbackupd.config.loading import Config
 from lhbackupd.core.model import Detached, Policy
-from lhbackupd.core.timetable import minutes_of_week, parse_cron
+from lhbackupd.core.timetable import longest_gap, minutes_of_week, parse_cron, parse_zone
 from lhbackupd.core.windows import open_week
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY = 24 * 60
+#: due times that are looked through: a year of nightly ones, with both nights in which clocks move
+_TIMES = 400
+#: nothing depends on the year but leap days
+_FROM = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def advice(config: Config) -> tuple[str, ...]:
@@ -22,6 +28,7 @@ def advice(config: Config) -> tuple[str, ...]:
 def _lines(policies: Iterable[Policy]) -> Iterator[str]:
     for policy in policies:
         yield from _outside_window(policy)
+        yield from _short_objective(policy)
         if policy.on_detach is not None and policy.detached is Detached.NEVER:
             yield (
                 f'policy "{policy.name}": on_detach is for detached volumes, and detached = "never" leaves these '
@@ -45,3 +52,17 @@ def _outside_window(policy: Policy) -> Iterator[str]:
         "the window opens, and then all start together; write a cron inside the window, such as "
         f'"{minute} {hour} * * {weekdays}"'
     )
+
+
+def _short_objective(policy: Policy) -> Iterator[str]:
+    """An RPO that the schedule cannot keep on a volume that is always in use."""
+    if policy.rpo is None:
+        return
+    gap = longest_gap(parse_cron(policy.cron), parse_zone(policy.timezone), _FROM, _TIMES)
+    if policy.rpo < gap:
+        rpo, least = values.write_duration(policy.rpo), values.write_duration(gap)
+        yield (
+            f'policy "{policy.name}": rpo = "{rpo}" is shorter than the {least} between two due times of cron = '
+            f'"{policy.cron}", so a volume in use will miss it: write an rpo of more than {least}, or a cron that is '
+            "due more often"
+        )

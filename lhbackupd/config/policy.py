@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from lhbackupd.config import values
 from lhbackupd.config.match import MatchSection
-from lhbackupd.config.section import Amount, Flag, Label, Section, Size, Span, Windows, Within, conflict
+from lhbackupd.config.section import Amount, Flag, Label, Objective, Section, Size, Span, Windows, Within, conflict
 from lhbackupd.core import model
 from lhbackupd.core.timetable import parse_cron, parse_zone, shortest_gap
 from lhbackupd.core.windows import Window, open_week, parse_window
@@ -135,9 +135,21 @@ class Policy(Section):
         " that is not written yet.",
     )
     allow_v2: Flag = Field(default=_DEFAULT.allow_v2, description="Also attach volumes on the v2 data engine.")
+    rpo: Objective | None = Field(
+        default=None,
+        examples=["26h"],
+        description="Duration. For how long data may be in no backup, counted from the first sign of it (attached,"
+        " grown): longer, and the volume is reported. No shorter than what lies between two due times.",
+    )
     keep: KeepSection = Field(
         default_factory=KeepSection,
         description="Which completed backups of this policy stay; without it all. The newest is never deleted.",
+    )
+    full_every: Amount | None = Field(
+        default=None,
+        examples=[7],
+        description="Every so many-th completed backup of a volume is a full one, which reads and uploads every block"
+        " again; without it none. Longhorn before 1.8 cannot, makes an incremental one, and the run says so.",
     )
     patience: PatienceSection = Field(
         default_factory=PatienceSection,
@@ -185,7 +197,9 @@ class Policy(Section):
             min_new_bytes=self.min_new_bytes,
             skip_unchanged_attached=self.skip_unchanged_attached,
             allow_v2=self.allow_v2,
+            rpo=self.rpo,
             keep=self.keep.value(),
+            full_every=self.full_every or 0,
             patience=self.patience.value(),
         )
 

@@ -21,6 +21,8 @@ Amount = Annotated[int, values.whole_number(1, 10_000)]
 Lease = Annotated[timedelta, values.duration("1m", "1d"), PlainSerializer(values.write_duration)]
 #: how far back retention reaches without thinning out
 Within = Annotated[timedelta, values.duration("1h", "3650d"), PlainSerializer(values.write_duration)]
+#: for how long data may be unprotected
+Objective = Annotated[timedelta, values.duration("1m", "3650d"), PlainSerializer(values.write_duration)]
 Span = Annotated[timedelta, values.duration("1s", "7d"), PlainSerializer(values.write_duration)]
 History = Annotated[timedelta, values.duration("1d", "3650d"), PlainSerializer(values.write_duration)]
 

@@ -40,10 +40,10 @@ def mask(text: str) -> str:
 
 def duration(least: str, most: str) -> BeforeValidator:
     """A time span as `15s`, `5m`, `2h`, `1d` or put together as `1h30m`; from `least` to `most`."""
-    lower, upper = _seconds(least), _seconds(most)
+    lower, upper = read_span(least), read_span(most)
 
     def read(value: object) -> timedelta:
-        span = value if isinstance(value, timedelta) else _seconds(value)
+        span = value if isinstance(value, timedelta) else read_span(value)
         if span is None or lower is None or upper is None or not lower <= span <= upper:
             raise ValueError(f'a duration such as "15s", "5m", "2h", "1d" or "1h30m", from {least} to {most}')
         return span
@@ -51,7 +51,7 @@ def duration(least: str, most: str) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-def _seconds(value: object) -> timedelta | None:
+def read_span(value: object) -> timedelta | None:
     match = _DURATION.fullmatch(value) if isinstance(value, str) and value else None
     if match is None:
         return None
@@ -64,7 +64,7 @@ _WITHIN = "finish-within "
 
 def read_on_workload(value: object) -> str:
     """`finish`, `yield`, or `finish-within` with a duration."""
-    within = _seconds(value.removeprefix(_WITHIN)) if isinstance(value, str) and value.startswith(_WITHIN) else None
+    within = read_span(value.removeprefix(_WITHIN)) if isinstance(value, str) and value.startswith(_WITHIN) else None
     if isinstance(value, str) and (value in {"finish", "yield"} or (within and within > timedelta(0))):
         return value
     raise ValueError('"finish", "yield", or "finish-within" with a duration, as in "finish-within 5m"')
@@ -74,7 +74,7 @@ def give_way_after(text: str) -> float | None:
     """How many seconds a workload waits at most, of what `read_on_workload` let pass; None for as long as it takes."""
     if text == "finish":
         return None
-    within = _seconds(text.removeprefix(_WITHIN))
+    within = read_span(text.removeprefix(_WITHIN))
     return within.total_seconds() if within else 0.0
 
 

@@ -14,6 +14,7 @@ from .holding import ASK_AGAIN, asked_for, hand_over
 from .model import Now, Origin, Outcome, Phase, Policy, Run
 from .moves import (
     asked_enough,
+    called_off,
     holds,
     leave,
     lost,
@@ -38,14 +39,19 @@ def backing_up(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Or
     if listed is not None and listed.completed and (listed.labels or run.own_snapshot):
         # the list says "snapshotCreated" and means when the backup was asked for (real engine, recordings 125 and 132)
         held = run.snapshot_holds or listed.snapshot_created
-        run = replace(run, progress=100, protected_until=held)
-        return leave(run, now, Outcome.COMPLETED, f"backup {run.backup} is completed and listed"), None
+        words, full = f"backup {run.backup} is completed and listed", run.full and listed.mode == "full"
+        if run.full:
+            words += ", a full one" if full else "; it was to be a full one, and this Longhorn made an incremental one"
+        run = replace(run, progress=100, protected_until=held, full=full)
+        return leave(run, now, Outcome.COMPLETED, words), None
     ended = next((each for each in (listed, entry) if each and not each.running and each.state != "Completed"), None)
     if ended is not None:
         words = f"backup {run.backup} ended as {ended.state}: {ended.error or 'Longhorn gives no reason'}"
         return leave(run, now, Outcome.FAILED, words, can_pass=True), None
     if seen.backups is not None and listed is None and entry is None and seen.volume is not None:
         return leave(run, now, Outcome.FAILED, f"backup {run.backup} vanished from Longhorn", can_pass=True), None
+    if run.cancelled:
+        return called_off(run, now), None
     run = replace(run, progress=max([run.progress, *(each.progress for each in (listed, entry) if each)]))
     # to be dropped also where others have attached the volume: no run would get past a backup that never ends
     leaving = replace(run, drop_backup=True)
@@ -64,6 +70,8 @@ def _asking(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origi
     first = run.asked_at is None
     if first and (ended := unwanted(run, seen, now, policy)):
         return ended, None
+    if run.cancelled and now.idle >= ASK_AGAIN:  # until then a request may be under way, whose backup is to be dropped
+        return called_off(run, now), None
     if ended := lost(run, seen, now):
         return ended, None
     if refused := refused_by(seen.answer):
@@ -79,8 +87,9 @@ def _asking(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origi
     if first:
         known = tuple(sorted(backup.name for backup in seen.backups or () if backup.snapshot == run.snapshot))
         run = replace(run, known_backups=known)
-    run = replace(run, asked_at=now.wall, reason=f"asks for a backup of snapshot {run.snapshot}")
-    return run, AskBackup(snapshot=run.snapshot, labels=naming.labels(run, origin))
+    what = "a full backup" if run.full else "a backup"
+    run = replace(run, asked_at=now.wall, reason=f"asks for {what} of snapshot {run.snapshot}")
+    return run, AskBackup(snapshot=run.snapshot, labels=naming.labels(run, origin), full=run.full)
 
 
 def _unsure(run: Run, mine: list[Backup], seen: Seen, now: Now, policy: Policy | None) -> Run:

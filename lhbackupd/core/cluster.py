@@ -37,6 +37,8 @@ class Ticket:
     frontend_disabled: bool = False
     #: why it is not satisfied, in Longhorn's words
     message: str = ""
+    #: since when it is satisfied, to the second and by Longhorn's clock; None while it is not, or where nobody says
+    since: datetime | None = None
 
     @property
     def of_workload(self) -> bool:
@@ -113,6 +115,7 @@ class Volume:
     too_many_snapshots: bool = False
     backup_target: str = "default"
     last_backup_at: datetime | None = None
+    created: datetime | None = None
     actual_size: int = 0
     pvc: str = ""
     pvc_namespace: str = ""
@@ -231,6 +234,8 @@ class Backup:
     volume_size: int = 0
     target: str = "default"
     error: str = ""
+    #: "full" or "incremental"; "" where Longhorn does not say (before 1.8)
+    mode: str = ""
 
     @property
     def completed(self) -> bool:

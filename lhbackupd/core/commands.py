@@ -44,6 +44,10 @@ class Seen:
     remaining: float | None = None
     #: leave to start, once admission gave it
     slot: Slot | None = None
+    #: why the run's policy starts nothing at present, in words; "" while it is not paused
+    paused: str = ""
+    #: an operator has called the run off
+    cancelled: bool = False
     #: the daemon is about to exit
     stopping: bool = False
     #: the journal did not take the last decision
@@ -73,6 +77,8 @@ class AskBackup:
 
     snapshot: str
     labels: Mapping[str, str]
+    #: read and upload every block again; a Longhorn that cannot makes an incremental one
+    full: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

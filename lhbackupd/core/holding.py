@@ -143,12 +143,12 @@ def detaching(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Decision
         return run, Detach(ticket=mine.id)
     if run.drop_backup and seen.backups is None:
         return run, None
-    ours = [backup for backup in seen.backups or () if run.drop_backup and asked_for(backup, run)]
+    ours = [b for b in seen.backups or () if run.drop_backup and run.backup in {"", b.name} and asked_for(b, run)]
     if done := next((backup for backup in ours if backup.completed), None):
         words = f"backup {done.name} is completed and listed, just before it was to be dropped"
-        return replace(run, outcome=Outcome.COMPLETED, drop_backup=False, reason=words, backup=done.name,
+        full = run.full and done.mode == "full"
+        return replace(run, outcome=Outcome.COMPLETED, drop_backup=False, reason=words, backup=done.name, full=full,
                        protected_until=run.snapshot_holds or done.snapshot_created), None  # fmt: skip
-    ours = [backup for backup in ours if run.backup in {"", backup.name}]
     # of more than one nobody can say which is ours before they have ended: then they are left to end
     if len(ours) == 1 and ours[0].running:
         if run.backup:

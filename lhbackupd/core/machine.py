@@ -13,10 +13,12 @@ from . import naming
 from .backing import backing_up
 from .cluster import Volume
 from .commands import Attach, CreateSnapshot, Decision, Seen, View
+from .fulls import full_is_due, next_number
 from .holding import detaching, give_back, gives_way, note_workload, renewed
 from .inspection import inspect
 from .model import Now, Origin, Outcome, Phase, Policy, Run
 from .moves import (
+    called_off,
     enter,
     held_back,
     holds,
@@ -77,7 +79,7 @@ def views(run: Run, volume: Volume | None) -> frozenset[View]:
 
 def decide(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:
     """The next state of `run`, and what to do about it. `policy` is None once it is no longer configured."""
-    run = note_workload(run, seen, now)
+    run = note_workload(replace(run, cancelled=run.cancelled or seen.cancelled), seen, now)
     if gone := gives_way(run, seen, now, policy):
         return gone, give_back(gone, seen)
     if policy is not None and is_shadow(run, policy):
@@ -113,12 +115,16 @@ def _decide(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origi
 
 def _queued(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:
     volume = seen.volume
+    if run.cancelled:
+        return called_off(run, now), None
     if policy is None:
         return leave(run, now, Outcome.GONE, "its policy is no longer configured"), None
     if seen.fault is not None:
         return replace(run, reason=f"waits: {seen.fault.text}"), None
     if volume is None:
         return leave(run, now, Outcome.GONE, "the volume was deleted"), None
+    if seen.paused:
+        return replace(run, reason=f"waits: {seen.paused}"), None
     if waits := left_behind(run, volume, origin) or held_back(run, seen, now, policy, volume):
         return waits, None
     if seen.slot is None or seen.stopping:
@@ -183,6 +189,9 @@ def _inspecting(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: O
         if found.skip is Outcome.UNCHANGED:
             run = replace(run, protected_until=seen.at or now.wall)
         return leave(run, now, found.skip, found.reason), None
+    if policy.full_every:
+        number = next_number(seen.volume, seen.backups, policy=policy.name, origin=origin)
+        run = replace(run, number=number, full=full_is_due(policy, number))
     if found.reuse is not None:
         run = replace(run, snapshot=found.reuse.name, snapshot_holds=seen.at or now.wall)
         return enter(run, now, Phase.BACKING_UP, f"{found.reason}; snapshot {run.snapshot} holds all of it"), None

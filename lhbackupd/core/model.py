@@ -44,6 +44,8 @@ class Outcome(StrEnum):
     YIELDED = "yielded"
     #: stopped before its backup began (daemon stopping, volume changed hands); queued again
     INTERRUPTED = "interrupted"
+    #: an operator has called it off
+    CANCELLED = "cancelled"
     #: the volume, or its policy, is no more
     GONE = "gone"
     FAILED = "failed"
@@ -166,6 +168,8 @@ class Policy:
     allow_v2: bool = False
     #: which completed backups of this policy and origin stay; None keeps all
     keep: Keep | None = None
+    #: every so many-th completed backup of a volume is a full one; 0 for none
+    full_every: int = 0
     patience: Patience = field(default_factory=Patience)
 
 
@@ -186,6 +190,8 @@ class Origin:
     instance: str
     #: random, made with the journal: a label on all we make, and part of every ticket's id
     journal: str
+    #: lost journals whose backups and snapshots an operator has said are ours as well
+    adopted: frozenset[str] = frozenset()
     #: how long a ticket is good for without being renewed
     lease: timedelta = timedelta(minutes=15)
 
@@ -200,6 +206,10 @@ class Run:
     volume: str
     due: datetime
     attempt: int = 1
+    #: asked for by a person, outside the policy's schedule
+    manual: bool = False
+    #: an operator has called it off: it ends as soon as it may, and has no successor
+    cancelled: bool = False
     phase: Phase = Phase.QUEUED
     #: known from DETACHING on
     outcome: Outcome | None = None
@@ -234,6 +244,10 @@ class Run:
     snapshot_holds: datetime | None = None
     #: backups of that snapshot that were there before we asked
     known_backups: tuple[str, ...] = ()
+    #: which completed backup of its volume, policy and origin it is to make, where `full_every` counts them
+    number: int = 0
+    #: the backup is to be a full one; once it is completed, whether Longhorn lists it as one
+    full: bool = False
     #: when the backup was asked for; asking twice makes two
     asked_at: datetime | None = None
     backup: str = ""

@@ -47,6 +47,8 @@ def unwanted(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Run | Non
     """`run` on its way out if there is no point in going on before its backup was asked for."""
     if seen.volume is None and seen.fault is None:
         return leave(run, now, Outcome.GONE, "the volume was deleted")
+    if run.cancelled:
+        return called_off(run, now)
     if seen.stopping:
         return leave(run, now, Outcome.INTERRUPTED, "lhbackupd is stopping", can_pass=True)
     if seen.journal_down:
@@ -56,6 +58,12 @@ def unwanted(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Run | Non
     if policy.mode is Mode.SHADOW and (run.ticket or run.phase is not Phase.INSPECTING):
         return leave(run, now, Outcome.SHADOWED, "its policy has become a shadow, which touches nothing")
     return None
+
+
+def called_off(run: Run, now: Now) -> Run:
+    """`run` on its way out because an operator said so; a backup of it that runs is dropped."""
+    run = replace(run, drop_backup=run.asked_at is not None)
+    return leave(run, now, Outcome.CANCELLED, "cancelled by an operator")
 
 
 def holds(run: Run, volume: Volume) -> bool:
@@ -143,9 +151,12 @@ def opens(policy: Policy, wall: datetime) -> datetime | None:
 
 
 def _outside(run: Run, now: Now, policy: Policy) -> Run | None:
-    """`run` as it waits for its policy's window; one that has a slot already leaves, and is queued again."""
+    """`run` as it waits for its policy's window; one that has a slot already leaves, and is queued again.
+
+    One that a person asked for is wanted now.
+    """
     opening = opens(policy, now.wall)
-    if opening is None:
+    if opening is None or run.manual:
         return None
     local = opening.astimezone(parse_zone(policy.timezone))
     day = "at" if opening - now.wall < timedelta(days=1) else f"on {local:%a %Y-%m-%d} at"

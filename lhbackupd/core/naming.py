@@ -15,6 +15,8 @@ PREFIX = "lhbackupd"
 LABEL_POLICY = "lhbackupd.io/policy"
 LABEL_RUN = "lhbackupd.io/run"
 LABEL_ORIGIN = "lhbackupd.io/origin"
+#: which completed backup of volume, policy and origin it is; only where a policy counts them
+LABEL_NUMBER = "lhbackupd.io/number"
 
 _DEADLINE = "%Y%m%dT%H%M%SZ"
 _PARTS_BUT_PREFIX = 4
@@ -62,12 +64,13 @@ def snapshot_name(run: Run) -> str:
 
 def labels(run: Run, origin: Origin) -> dict[str, str]:
     """The labels of the snapshot and the backup that a run makes."""
-    return {LABEL_POLICY: run.policy, LABEL_RUN: run.id, LABEL_ORIGIN: origin.journal}
+    named = {LABEL_POLICY: run.policy, LABEL_RUN: run.id, LABEL_ORIGIN: origin.journal}
+    return named | ({LABEL_NUMBER: str(run.number)} if run.number else {})
 
 
 def made_by(found: Mapping[str, str], *, policy: str, origin: Origin) -> bool:
-    """Whether labels are those of a policy of ours, made with this journal."""
-    return found.get(LABEL_POLICY) == policy and found.get(LABEL_ORIGIN) == origin.journal
+    """Whether labels are those of a policy of ours, made with this journal or one that was adopted."""
+    return found.get(LABEL_POLICY) == policy and found.get(LABEL_ORIGIN) in {origin.journal, *origin.adopted}
 
 
 def attempt_id(run_id: str, attempt: int) -> str:

@@ -7,7 +7,7 @@ backup a full read. Newest is what was made last, not what has the youngest snap
 is there may be older than one that was backed up before.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
@@ -38,7 +38,9 @@ class Verdict:
     """A completed backup of a policy, and every rule that keeps it; none, and it is to go."""
 
     backup: Backup
-    kept_by: tuple[str, ...]
+    kept_by: tuple[str, ...] = ()
+    #: why it is to go, rule by rule; "" where it is kept
+    why: str = ""
 
 
 def verdicts(
@@ -62,7 +64,30 @@ def verdicts(
             kept[backup.name].append("of unknown age")
     if dated and dated[0].name in kept:
         kept[dated[0].name].append("newest of the volume")
-    return tuple(Verdict(backup, tuple(kept[backup.name])) for backup in mine)
+    gone = {name for name, rules in kept.items() if not rules}
+    why = _no_longer(aged, gone, keep, zone) if keep is not None and gone else {}
+    return tuple(Verdict(backup, tuple(kept[backup.name]), why.get(backup.name, "")) for backup in mine)
+
+
+def _no_longer(mine: list[Backup], gone: Collection[str], keep: Keep, zone: tzinfo) -> dict[str, str]:
+    """Why no rule keeps the backups of these names, rule by rule; `mine` are those of known age, newest first."""
+    periods = [
+        (name, count, {backup.name: rank for rank, backup in enumerate(newest.values())})
+        for name, count, newest in _by_period(mine, keep, zone)
+    ]
+    why: dict[str, str] = {}
+    for newer, backup in enumerate(mine):
+        if backup.name not in gone:
+            continue
+        rules = [f"last {keep.last}: {newer} are newer"] if keep.last else []
+        if keep.within is not None:
+            rules.append(f"within {keep.within}: {_age(mine[0])[0] - _age(backup)[0]} older than the newest")
+        for name, count, ranks in periods:
+            rank = ranks.get(backup.name)
+            words = "another of its period is newer" if rank is None else f"{rank} newer periods have one"
+            rules.append(f"{name} {count}: {words}")
+        why[backup.name] = "; ".join(rules) or f"minimum {keep.minimum}: {newer} are newer"
+    return why
 
 
 def _kept(mine: list[Backup], keep: Keep | None, zone: tzinfo) -> Iterator[tuple[str, Backup]]:
@@ -76,29 +101,33 @@ def _kept(mine: list[Backup], keep: Keep | None, zone: tzinfo) -> Iterator[tuple
     if keep.within is not None and mine:
         edge = _age(mine[0])[0] - keep.within
         yield from (("within", backup) for backup in mine if _age(backup)[0] >= edge)
-    for name, count, form in _periods(keep):
-        newest: dict[str, Backup] = {}
-        for backup in mine:
-            newest.setdefault(_age(backup)[0].astimezone(zone).strftime(form), backup)
+    for name, count, newest in _by_period(mine, keep, zone):
         yield from ((f"{name} {period}", backup) for period, backup in list(newest.items())[:count])
 
 
-def _periods(keep: Keep) -> tuple[tuple[str, int, str], ...]:
-    return (
+def _by_period(mine: list[Backup], keep: Keep, zone: tzinfo) -> Iterator[tuple[str, int, dict[str, Backup]]]:
+    """The rules by periods, each with its count and the newest backup of every period that has one, newest first."""
+    forms = (
         ("hourly", keep.hourly, "%Y-%m-%d %H:00%z"),
         ("daily", keep.daily, "%Y-%m-%d"),
         ("weekly", keep.weekly, "%G-W%V"),
         ("monthly", keep.monthly, "%Y-%m"),
         ("yearly", keep.yearly, "%Y"),
     )
+    for name, count, form in forms:
+        if count:
+            newest: dict[str, Backup] = {}
+            for backup in mine:
+                newest.setdefault(_age(backup)[0].astimezone(zone).strftime(form), backup)
+            yield name, count, newest
 
 
 def expired(
     backups: Iterable[Backup], *, volume: str, policy: str, origin: Origin, keep: Keep | None, zone: tzinfo
-) -> tuple[Backup, ...]:
-    """Completed backups of a volume that its policy no longer keeps, oldest first."""
+) -> tuple[Verdict, ...]:
+    """Completed backups of a volume that its policy no longer keeps, oldest first, each with the reason."""
     found = verdicts(backups, volume=volume, policy=policy, origin=origin, keep=keep, zone=zone)
-    return tuple(verdict.backup for verdict in reversed(found) if not verdict.kept_by)
+    return tuple(verdict for verdict in reversed(found) if not verdict.kept_by)
 
 
 def stale_snapshots(chain: Chain, backups: Iterable[Backup], *, policy: str, origin: Origin) -> tuple[str, ...]:

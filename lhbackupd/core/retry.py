@@ -2,7 +2,8 @@
 
 A run that gave way to somebody, or was stopped before its backup began, is queued again at once: nothing is lost. A
 failure that can pass is tried again for its volume alone, after waits that double up to an hour, until the policy's
-next due time takes over. Each attempt inspects anew.
+next due time takes over. Each attempt inspects anew. A run that an operator has called off is never tried again,
+whatever it ended as.
 """
 
 from dataclasses import replace
@@ -17,6 +18,8 @@ SETTLE = timedelta(seconds=10)
 
 def successor(run: Run, now: Now, retry: Retry, next_due: datetime | None) -> Run | None:
     """The next attempt of a finished run, to be queued in the same moment; None where there is none."""
+    if run.cancelled:
+        return None
     match run.outcome:
         case Outcome.YIELDED | Outcome.INTERRUPTED:
             start = now.wall + SETTLE
@@ -32,6 +35,7 @@ def successor(run: Run, now: Now, retry: Retry, next_due: datetime | None) -> Ru
         policy=run.policy,
         volume=run.volume,
         due=run.due,
+        manual=run.manual,
         queued_at=now.wall,
     )
     return replace(fresh, attempt=attempt, not_before=start, phase=Phase.QUEUED, reason=f"again after: {run.reason}")

@@ -193,6 +193,14 @@ def previous_due(cron: Cron, zone: ZoneInfo, at: datetime) -> datetime:
     raise OverflowError("no due time within nine years")  # pragma: no cover -- parse_cron refuses those
 
 
+def longest_gap(cron: Cron, zone: ZoneInfo, after: datetime, times: int) -> timedelta:
+    """The longest time between two of the next `times` + 1 due moments after `after`. Raises as `next_due` does."""
+    longest, due = timedelta(0), next_due(cron, zone, after)
+    for _ in range(times):
+        longest, due = max(longest, (following := next_due(cron, zone, due)) - due), following
+    return longest
+
+
 def count_due(cron: Cron, zone: ZoneInfo, after: datetime, until: datetime) -> int:
     """How often `cron` was due after `after`, up to and with `until` (both aware)."""
     first, last = _local_date(after, zone) - _DAY, _local_date(until, zone) + _DAY

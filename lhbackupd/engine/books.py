@@ -33,7 +33,7 @@ class Books:
 
     def __init__(self, *, journal: Journal, scheduler: Scheduler, clock: Clock, offload: Offload, tell: Tell) -> None:
         self._journal = journal
-        self._scheduler = scheduler
+        self.scheduler = scheduler
         self._clock = clock
         self._offload = offload
         self._tell = tell
@@ -65,6 +65,10 @@ class Books:
             return False
         return True
 
+    async def find(self, run: str) -> Run | None:
+        """The run of this id, finished or not. Raises JournalError."""
+        return await self._offload(self._journal.find, run)
+
     async def close(self, run: Run, retry: Retry) -> tuple[Run, ...] | None:
         """Write down how a run ended, what is known now, and its successor, in one transaction.
 
@@ -73,7 +77,7 @@ class Books:
         key = (run.policy, run.volume)
         word = protection.after(self.protections.get(key), run)
         try:
-            due = await self._offload(self._scheduler.next_due, key)
+            due = await self._offload(self.scheduler.next_due, key)
             follows = successor(run, Now(wall=self._clock.now()), retry, due)
             await self._offload(self._journal.finish, run, word, follows)
         except FAILURES as error:
@@ -98,7 +102,7 @@ class Books:
     async def next_wakeup(self) -> datetime | None:
         """When a schedule is due next; None where there is none, or while the job store cannot be read."""
         try:
-            return await self._offload(self._scheduler.next_wakeup)
+            return await self._offload(self.scheduler.next_wakeup)
         except SQLAlchemyError as error:
             self.note(error)
             return None

@@ -1,12 +1,17 @@
 """What the engine tells: frozen values for whoever counts, logs or notifies. The engine knows none of them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
-from lhbackupd.core.cluster import Backup, Fault
+from lhbackupd.core.cluster import Fault
 from lhbackupd.core.coverage import Covers
+from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.leases import Lease
 from lhbackupd.core.model import Run
+from lhbackupd.core.pausing import Pause
+from lhbackupd.core.retention import Verdict
+from lhbackupd.core.rpo import Judgement, Rpo
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.scheduler import Changes
 from lhbackupd.engine.wreck import Wreck
@@ -53,10 +58,11 @@ class CoverChanged:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """Backups that a policy no longer keeps were deleted after `run`, as far as `fault` let it."""
+    """Backups of a policy were deleted, each for the reason that is with it, as far as `fault` let us."""
 
-    run: Run
-    deleted: tuple[Backup, ...]
+    policy: str
+    volume: str
+    deleted: tuple[Verdict, ...]
     fault: Fault | None
 
 
@@ -74,6 +80,24 @@ class GaveBack:
 
     lease: Lease
     fault: Fault | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """An operator has ordered something: what, who (`uid 0`), in words, and the facts (policy, volume, run)."""
+
+    order: str
+    by: str
+    text: str
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PauseOverdue:
+    """A pause should be over, and nobody has ended it; `text` says which."""
+
+    pause: Pause
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +122,16 @@ class JournalReplaced:
 
 
 @dataclass(frozen=True, slots=True)
+class RpoMoved:
+    """A volume will miss its policy's RPO, misses it, or no longer does, by its exposure."""
+
+    exposure: Exposure
+    rpo: timedelta
+    before: Rpo
+    verdict: Judgement
+
+
+@dataclass(frozen=True, slots=True)
 class Defect:
     """A run met a defect of lhbackupd; it is driven on from what the journal says."""
 
@@ -114,9 +148,12 @@ Event = (
     | Pruned
     | PruningRests
     | GaveBack
+    | Ordered
+    | PauseOverdue
     | ClockStepped
     | JournalTrouble
     | JournalReplaced
+    | RpoMoved
     | Defect
 )
 Tell = Callable[[Event], None]

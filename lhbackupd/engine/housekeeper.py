@@ -10,11 +10,13 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from lhbackupd.clock import Clock
-from lhbackupd.core.cluster import Backup, Fault
+from lhbackupd.core.cluster import Fault
 from lhbackupd.core.leases import Claim, Lease, blocked, leases
 from lhbackupd.core.model import Mode, Origin, Outcome, Policy, Run
+from lhbackupd.core.retention import Verdict
 from lhbackupd.engine.events import GaveBack, Pruned, PruningRests, Tell
 from lhbackupd.engine.inventory import Picture
+from lhbackupd.engine.orders import Orders
 from lhbackupd.engine.runner import Hands
 
 #: how far our clock and Longhorn's may be apart for old backups to be deleted
@@ -33,19 +35,19 @@ class Caretaker(Hands, Protocol):
     async def withdraw(self, volume: str, ticket: str) -> Fault | None:
         """Withdraw a ticket of lhbackupd."""
 
-    async def prune(self, run: Run, policy: Policy) -> tuple[tuple[Backup, ...], Fault | None]:
-        """Delete backups that the run's policy no longer keeps."""
+    async def prune(self, volume: str, policy: Policy, origin: Origin) -> tuple[tuple[Verdict, ...], Fault | None]:
+        """Delete backups of a volume that a policy no longer keeps."""
 
-    async def drop_failed(self, run: Run) -> tuple[tuple[Backup, ...], Fault | None]:
+    async def drop_failed(self, run: Run) -> tuple[tuple[Verdict, ...], Fault | None]:
         """Delete the backup that this run made and that ended in Error."""
 
 
 class Housekeeper:
     """Puts in order; never raises for what Longhorn does."""
 
-    def __init__(self, *, gateway: Caretaker, origin: Origin, clock: Clock, tell: Tell) -> None:
+    def __init__(self, *, gateway: Caretaker, orders: Orders, clock: Clock, tell: Tell) -> None:
         self._gateway = gateway
-        self._origin = origin
+        self._orders = orders
         self._clock = clock
         self._tell = tell
         self._swept: datetime | None = None
@@ -63,7 +65,7 @@ class Housekeeper:
         self._swept = since = picture.at
         self._ended = {ticket: at for ticket, at in self._ended.items() if at > since - UNDER_WAY}
         live = {*live, *self._ended}
-        self.leases = leases(picture.volumes.values(), origin=self._origin, live=live, now=self._clock.now())
+        self.leases = leases(picture.volumes.values(), origin=self._orders.origin, live=live, now=self._clock.now())
         self.blocked = blocked(self.leases)
         for lease in self.leases:
             if lease.due:
@@ -95,13 +97,20 @@ class Housekeeper:
             if rests := self.doubt():
                 self._tell(PruningRests(run, rests))
                 return
-            deleted, fault = await self._gateway.prune(run, policy)
+            await self.prune(run.volume, policy)
         elif run.backup and run.outcome is not Outcome.COMPLETED:
             deleted, fault = await self._gateway.drop_failed(run)
-        else:
-            return
-        if deleted or fault:
-            self._tell(Pruned(run, deleted, fault))
+            self._told(Pruned(run.policy, run.volume, deleted, fault))
+
+    async def prune(self, volume: str, policy: Policy) -> Pruned:
+        """Delete the backups of a volume that a policy no longer keeps; not to be called while clocks disagree."""
+        deleted, fault = await self._gateway.prune(volume, policy, self._orders.origin)
+        return self._told(Pruned(policy.name, volume, deleted, fault))
+
+    def _told(self, event: Pruned) -> Pruned:
+        if event.deleted or event.fault:
+            self._tell(event)
+        return event
 
     def doubt(self) -> str:
         """How our clock and Longhorn's disagree, in words; "" while they agree, or Longhorn has not answered yet."""

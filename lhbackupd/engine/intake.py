@@ -1,11 +1,13 @@
-"""Where runs come from: schedules kept in step with the volumes there are, and firings written into the journal.
+"""Where runs come from: schedules kept in step with the volumes there are, firings, and what people ask for.
 
 A firing is written down before its schedule moves on; a crash between the two repeats it, and the journal knows it
 again by policy, volume and due time. Due schedules are taken in bounded batches, one transaction each.
 """
 
-from collections.abc import Callable, Collection, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
 from lhbackupd.clock import Clock
@@ -15,12 +17,13 @@ from lhbackupd.core.selection import covering
 from lhbackupd.engine.events import Missed, Rescheduled, Tell
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.journal import Journal
-from lhbackupd.engine.scheduler import Changes, Key, Scheduler
+from lhbackupd.engine.scheduler import Changes, Key, Scheduler, queued_run
 
 T = TypeVar("T")
 
 #: due schedules written into the journal in one transaction
 BATCH = 500
+_INSTANT = timedelta(microseconds=1)
 
 
 class Offload(Protocol):
@@ -38,6 +41,8 @@ class Intake:
         self._clock = clock
         self._offload = offload
         self._tell = tell
+        #: one at a time makes runs, so that none comes between the look for an unfinished one and the making
+        self.gate = asyncio.Lock()
         #: volumes, groups and policies that the schedules were last made of
         self._settled: tuple[object, object, object] = (None, None, None)
 
@@ -67,22 +72,43 @@ class Intake:
             wanted.update({(policy.name, volume.name): policy for policy in (*cover.policies, *held)})
         return wanted
 
-    async def fire(self, unfinished: Collection[Run], receive: Callable[[Run], None]) -> None:
+    async def ask(
+        self, key: Key, unfinished: Callable[[], Iterable[Run]], receive: Callable[[Run], None]
+    ) -> tuple[Run, bool]:
+        """A run that a person asks for, due now, unless the policy has one of the volume unfinished.
+
+        Returns the run that serves, and whether it is new.
+        """
+        async with self.gate:
+            for run in unfinished():
+                if (run.policy, run.volume) == key:
+                    return run, False
+            due = now = self._clock.now()
+            while True:
+                run = replace(queued_run(key, due=due, now=now), manual=True)
+                if await self._offload(self._journal.enqueue, [run]):
+                    break
+                due += _INSTANT  # a run that was due in this very moment has finished already
+            receive(run)
+            return run, True
+
+    async def fire(self, unfinished: Callable[[], Iterable[Run]], receive: Callable[[Run], None]) -> None:
         """Write a run into the journal for every schedule that is due, and hand over those that are new.
 
         A run whose policy still has one of the volume unfinished comes finished, as skipped. Each is handed over before
         its schedule moves on: should that fail, the next firing is known to the journal and would not come again.
         """
-        busy = {(run.policy, run.volume): run for run in unfinished}
-        while firings := await self._offload(self._scheduler.due, BATCH):
-            runs = [self._unless_busy(firing.run, busy) for firing in firings]
-            fresh = await self._offload(self._journal.enqueue, runs)
-            for run, firing in zip(runs, firings, strict=True):
-                if run.id in fresh:
-                    receive(run)
-                    if firing.missed:
-                        self._tell(Missed(run, firing.missed))
-            await self._offload(self._scheduler.advance, firings)
+        async with self.gate:
+            busy = {(run.policy, run.volume): run for run in unfinished()}
+            while firings := await self._offload(self._scheduler.due, BATCH):
+                runs = [self._unless_busy(firing.run, busy) for firing in firings]
+                fresh = await self._offload(self._journal.enqueue, runs)
+                for run, firing in zip(runs, firings, strict=True):
+                    if run.id in fresh:
+                        receive(run)
+                        if firing.missed:
+                            self._tell(Missed(run, firing.missed))
+                await self._offload(self._scheduler.advance, firings)
 
     def _unless_busy(self, run: Run, busy: Mapping[Key, Run]) -> Run:
         other = busy.get((run.policy, run.volume))

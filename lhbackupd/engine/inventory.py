@@ -30,10 +30,14 @@ class Picture:
 
     #: when the volumes were last listed; None until then
     at: datetime | None = None
+    #: when that list was asked for: what happened later may not be in it
+    asked: datetime | None = None
     #: why the last poll, or a part of it, failed
     fault: Fault | None = None
     setting: Setting = Setting.UNREAD
     volumes: Mapping[str, Volume] = field(default_factory=dict)
+    #: those of them that the last list lacked, and that are shown as they were before
+    unseen: frozenset[str] = frozenset()
     #: volumes whose entry in the list makes no sense, with the reason
     broken: Mapping[str, str] = field(default_factory=dict)
     nodes: Mapping[str, Node] = field(default_factory=dict)
@@ -71,11 +75,16 @@ class Inventory:
         self.wants_groups = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Poll every `period` seconds until `stop`, and more rarely where a poll takes long."""
+        """Poll every `period` seconds until `stop`."""
         while not stop.is_set():
             await self.poll()
-            rest = min(_REST * self.picture.took, _RAREST) if self.picture.fault is None else 0.0
-            await self._clock.wait(stop, max(self._period, rest))
+            await self._clock.wait(stop, self.period)
+
+    @property
+    def period(self) -> float:
+        """Seconds between two polls: as configured, and more where the last one took long."""
+        rest = min(_REST * self.picture.took, _RAREST) if self.picture.fault is None else 0.0
+        return max(self._period, rest)
 
     async def poll(self) -> None:
         """Look once, after a look that is under way; never raises for what Longhorn does."""
@@ -99,13 +108,18 @@ class Inventory:
         return replace(picture, setting=await self._longhorn.setting())
 
     async def _volumes(self, picture: Picture) -> Picture:
+        asked = self._clock.now()
         listed, broken = await self._longhorn.volumes()
         volumes = {volume.name: volume for volume in listed}
+        fresh = set(volumes)
         faulty = {entry.name: entry.reason for entry in broken}
         volumes |= {name: picture.volumes[name] for name in faulty.keys() & picture.volumes.keys()}
         expected = self._expected if picture.at is None else picture.volumes.keys()
-        volumes |= await self._still_there(expected - volumes.keys() - faulty.keys(), picture.volumes)
-        return replace(picture, volumes=volumes, broken=faulty, at=self._clock.now())
+        there = await self._still_there(expected - volumes.keys() - faulty.keys(), picture.volumes)
+        fresh |= {name for name, volume in there.items() if volume is not picture.volumes.get(name)}
+        volumes |= there
+        kept = frozenset(volumes.keys() - fresh)
+        return replace(picture, volumes=volumes, unseen=kept, broken=faulty, asked=asked, at=self._clock.now())
 
     async def _still_there(self, missing: Iterable[str], before: Mapping[str, Volume]) -> dict[str, Volume]:
         """Those of the volumes missing in a list that exist, or may exist, all the same.

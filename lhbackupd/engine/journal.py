@@ -1,15 +1,14 @@
 """The journal: what has been decided about every run, written down before it is acted on.
 
 One table of runs, each with its whole state as a JSON document beside the columns that are searched; one of protection,
-the last word on every (policy, volume), which outlives the history; one of notes, small documents of several kinds
-that outlive a restart; one of facts about the journal itself. The schema
-carries a version: an older one is migrated at start, a newer one refused. Everything here is synchronous and called
-through one worker thread, so that no disk ever stops the event loop. No SQL that PostgreSQL would refuse.
+the last word on every (policy, volume), which outlives the history; one of notes, small documents of several kinds that
+outlive a restart; one of facts about the journal itself (`schema`). Everything here is synchronous and called through
+one worker thread, so that no disk ever stops the event loop.
 """
 
 import secrets
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -23,68 +22,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from lhbackupd.core.durations import Ended
 from lhbackupd.core.model import Phase, Run
 from lhbackupd.core.protection import Protection
+from lhbackupd.engine.schema import FACTS, METADATA, MIGRATIONS, NOTES, PROTECTION, RUNS, VERSION
 
 T = TypeVar("T")
-
-#: the schema's version; `_MIGRATIONS` leads here from every older one
-VERSION = 3
 
 #: how long a write waits for another process's lock on the file, in seconds
 BUSY = 5.0
 
-_metadata = sa.MetaData()
-_facts = sa.Table(
-    "lhbackupd_facts",
-    _metadata,
-    sa.Column("name", sa.String(32), primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
-)
-_runs = sa.Table(
-    "lhbackupd_runs",
-    _metadata,
-    sa.Column("id", sa.String(40), primary_key=True),
-    sa.Column("policy", sa.String(63), nullable=False),
-    sa.Column("volume", sa.String(253), nullable=False),
-    sa.Column("due", sa.Float(53), nullable=False),
-    sa.Column("attempt", sa.Integer, nullable=False),
-    sa.Column("phase", sa.String(16), nullable=False, index=True),
-    sa.Column("finished", sa.Float(53), nullable=True, index=True),
-    sa.Column("document", sa.Text, nullable=False),
-    sa.UniqueConstraint("policy", "volume", "due", "attempt"),
-)
-#: since version 2: the history of one volume among many, newest first
-_by_volume = sa.Index("lhbackupd_runs_by_volume", _runs.c.volume, _runs.c.finished)
-_protection = sa.Table(
-    "lhbackupd_protection",
-    _metadata,
-    sa.Column("policy", sa.String(63), primary_key=True),
-    sa.Column("volume", sa.String(253), primary_key=True),
-    sa.Column("document", sa.Text, nullable=False),
-)
-#: since version 3: for example what is paused, and the exposure of every volume
-_notes = sa.Table(
-    "lhbackupd_notes",
-    _metadata,
-    sa.Column("kind", sa.String(32), primary_key=True),
-    sa.Column("name", sa.String(320), primary_key=True),
-    sa.Column("document", sa.Text, nullable=False),
-)
-
-_NEWEST_FIRST = sa.select(_runs.c.document).where(_runs.c.finished.is_not(None)).order_by(_runs.c.finished.desc())
-
-
-def _index_history(connection: sa.Connection) -> None:
-    """From version 1 to 2: runs are looked up by volume and end, not by volume alone."""
-    connection.execute(sa.text("DROP INDEX IF EXISTS ix_lhbackupd_runs_volume"))
-    _by_volume.create(connection, checkfirst=True)
-
-
-def _nothing(_connection: sa.Connection) -> None:
-    """From a version to one that only has more tables, which are made when the journal is opened."""
-
-
-#: what leads from each older version to the next one
-_MIGRATIONS: dict[int, Callable[[sa.Connection], None]] = {1: _index_history, 2: _nothing}
+_NEWEST_FIRST = sa.select(RUNS.c.document).where(RUNS.c.finished.is_not(None)).order_by(RUNS.c.finished.desc())
 
 
 class JournalError(Exception):
@@ -123,18 +68,18 @@ class Journal:
         with self._errors("opened"):
             self._protect_file()
             with self.engine.begin() as connection:
-                _metadata.create_all(connection)
-                facts = {row.name: row.value for row in connection.execute(sa.select(_facts))}
+                METADATA.create_all(connection)
+                facts = {row.name: row.value for row in connection.execute(sa.select(FACTS))}
                 if not facts:
                     facts = {"version": str(VERSION), "origin": secrets.token_hex(4)}
-                    connection.execute(_facts.insert(), [{"name": k, "value": v} for k, v in facts.items()])
+                    connection.execute(FACTS.insert(), [{"name": k, "value": v} for k, v in facts.items()])
                 self._migrate(connection, int(facts["version"]))
         self.origin = facts["origin"]
 
     def identify(self) -> None:
         """Learn `origin` from a journal that is there, without changing anything; one that is too new is an error."""
         with self._errors("read"), self.engine.begin() as connection:
-            facts = {row.name: row.value for row in connection.execute(sa.select(_facts))}
+            facts = {row.name: row.value for row in connection.execute(sa.select(FACTS))}
         self._refuse_newer(int(facts["version"]))
         self.origin = facts["origin"]
 
@@ -148,9 +93,9 @@ class Journal:
     def _migrate(self, connection: sa.Connection, version: int) -> None:
         self._refuse_newer(version)
         for step in range(version, VERSION):
-            _MIGRATIONS[step](connection)
+            MIGRATIONS[step](connection)
         if version < VERSION:
-            connection.execute(_facts.update().where(_facts.c.name == "version").values(value=str(VERSION)))
+            connection.execute(FACTS.update().where(FACTS.c.name == "version").values(value=str(VERSION)))
 
     def _protect_file(self) -> None:
         file = self._url.database
@@ -179,23 +124,23 @@ class Journal:
         if not runs:
             return frozenset()
         with self._errors("written"), self.engine.begin() as connection:
-            connection.execute(self._insert(_runs).on_conflict_do_nothing(), [_row(run) for run in runs])
-            return frozenset(connection.scalars(sa.select(_runs.c.id).where(_runs.c.id.in_([run.id for run in runs]))))
+            connection.execute(self._insert(RUNS).on_conflict_do_nothing(), [_row(run) for run in runs])
+            return frozenset(connection.scalars(sa.select(RUNS.c.id).where(RUNS.c.id.in_([run.id for run in runs]))))
 
     def save(self, run: Run) -> None:
         """Write down a run's new state."""
         with self._errors("written"), self.engine.begin() as connection:
-            connection.execute(_runs.update().where(_runs.c.id == run.id).values(_row(run)))
+            connection.execute(RUNS.update().where(RUNS.c.id == run.id).values(_row(run)))
 
     def finish(self, run: Run, protection: Protection, successor: Run | None) -> None:
         """Write down in one transaction how a run ended, what is known now, and the run that follows it."""
         word = {"policy": run.policy, "volume": run.volume, "document": _encode(protection)}
         with self._errors("written"), self.engine.begin() as connection:
-            connection.execute(_runs.update().where(_runs.c.id == run.id).values(_row(run)))
+            connection.execute(RUNS.update().where(RUNS.c.id == run.id).values(_row(run)))
             if successor is not None:
-                connection.execute(self._insert(_runs).on_conflict_do_nothing(), _row(successor))
+                connection.execute(self._insert(RUNS).on_conflict_do_nothing(), _row(successor))
             connection.execute(
-                self._insert(_protection).on_conflict_do_update(
+                self._insert(PROTECTION).on_conflict_do_update(
                     index_elements=["policy", "volume"], set_={"document": word["document"]}
                 ),
                 word,
@@ -204,7 +149,7 @@ class Journal:
     def probe(self) -> None:
         """Write something that changes nothing, to learn whether the journal can be written again."""
         with self._errors("written"), self.engine.begin() as connection:
-            connection.execute(_facts.update().where(_facts.c.name == "version").values(value=_facts.c.value))
+            connection.execute(FACTS.update().where(FACTS.c.name == "version").values(value=FACTS.c.value))
 
     def _documents(self, query: sa.Select[Any], type_: type[T]) -> tuple[T, ...]:
         """What a query of documents finds, read one by one: there may be many, and of each only a little wanted."""
@@ -214,12 +159,16 @@ class Journal:
 
     def unfinished(self) -> tuple[Run, ...]:
         """All runs that have not finished, oldest due time first."""
-        query = sa.select(_runs.c.document).where(_runs.c.phase != Phase.FINISHED.value).order_by(_runs.c.due)
+        query = sa.select(RUNS.c.document).where(RUNS.c.phase != Phase.FINISHED.value).order_by(RUNS.c.due)
         return self._documents(query, Run)
+
+    def find(self, run: str) -> Run | None:
+        """The run of this id, if there is one (still)."""
+        return next(iter(self._documents(sa.select(RUNS.c.document).where(RUNS.c.id == run), Run)), None)
 
     def history(self, *, volume: str | None = None, policy: str | None = None, limit: int = 100) -> tuple[Run, ...]:
         """Finished runs, newest first, at most `limit`."""
-        wanted = ((_runs.c.volume, volume), (_runs.c.policy, policy))
+        wanted = ((RUNS.c.volume, volume), (RUNS.c.policy, policy))
         here = [column == value for column, value in wanted if value is not None]
         return self._documents(_NEWEST_FIRST.where(*here).limit(limit), Run)
 
@@ -229,18 +178,18 @@ class Journal:
 
     def protections(self) -> tuple[Protection, ...]:
         """The last word on every (policy, volume)."""
-        return self._documents(sa.select(_protection.c.document), Protection)
+        return self._documents(sa.select(PROTECTION.c.document), Protection)
 
     def forget(self, gone: Sequence[tuple[str, str]]) -> None:
         """Drop the protection of (policy, volume) pairs that are no more."""
         with self._errors("written"), self.engine.begin() as connection:
             for policy, volume in gone:
-                here = (_protection.c.policy == policy) & (_protection.c.volume == volume)
-                connection.execute(_protection.delete().where(here))
+                here = (PROTECTION.c.policy == policy) & (PROTECTION.c.volume == volume)
+                connection.execute(PROTECTION.delete().where(here))
 
     def notes(self, kind: str, type_: type[T]) -> dict[str, T]:
         """All notes of a kind, by name."""
-        query = sa.select(_notes.c.name, _notes.c.document).where(_notes.c.kind == kind)
+        query = sa.select(NOTES.c.name, NOTES.c.document).where(NOTES.c.kind == kind)
         with self._errors("read"), self.engine.begin() as connection:
             return {row.name: msgspec.json.decode(row.document, type=type_) for row in connection.execute(query)}
 
@@ -252,11 +201,11 @@ class Journal:
             if value is not None
         ]
         gone = [{"key": kind, "which": name} for name, value in changes.items() if value is None]
-        upsert = self._insert(_notes)
+        upsert = self._insert(NOTES)
         upsert = upsert.on_conflict_do_update(
             index_elements=["kind", "name"], set_={"document": upsert.excluded.document}
         )
-        drop = _notes.delete().where((_notes.c.kind == sa.bindparam("key")) & (_notes.c.name == sa.bindparam("which")))
+        drop = NOTES.delete().where((NOTES.c.kind == sa.bindparam("key")) & (NOTES.c.name == sa.bindparam("which")))
         with self._errors("written"), self.engine.begin() as connection:
             if rows:
                 connection.execute(upsert, rows)
@@ -265,18 +214,18 @@ class Journal:
 
     def prune(self, before: datetime) -> int:
         """Drop runs that finished before `before`; returns how many."""
-        old = _runs.c.finished.is_not(None) & (_runs.c.finished < before.timestamp())
+        old = RUNS.c.finished.is_not(None) & (RUNS.c.finished < before.timestamp())
         with self._errors("written"), self.engine.begin() as connection:
-            return connection.execute(_runs.delete().where(old)).rowcount
+            return connection.execute(RUNS.delete().where(old)).rowcount
 
     def forget_after(self, now: datetime) -> int:
         """Drop finished runs that were due after `now`, which only a clock that was ahead can have made.
 
         Their due times are yet to come, and would be taken for done. Returns how many.
         """
-        ahead = _runs.c.finished.is_not(None) & (_runs.c.due > now.timestamp())
+        ahead = RUNS.c.finished.is_not(None) & (RUNS.c.due > now.timestamp())
         with self._errors("written"), self.engine.begin() as connection:
-            return connection.execute(_runs.delete().where(ahead)).rowcount
+            return connection.execute(RUNS.delete().where(ahead)).rowcount
 
     def close(self) -> None:
         self.engine.dispose()

@@ -6,48 +6,36 @@ queued in the same transaction; tidying up comes after that and can fail nothing
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lhbackupd.clock import Clock
 from lhbackupd.core.admission import Slot, admit
-from lhbackupd.core.cluster import Fault, FaultKind, Setting, Target
-from lhbackupd.core.commands import Seen
-from lhbackupd.core.machine import decide
-from lhbackupd.core.model import Exclude, Limits, Now, Origin, Phase, Policy, Retry, Run
-from lhbackupd.core.moves import opens
+from lhbackupd.core.cluster import Setting, Target
+from lhbackupd.core.model import Origin, Phase, Policy, Run
 from lhbackupd.core.order import Claim
 from lhbackupd.core.selection import wants_groups
 from lhbackupd.engine.books import FAILURES, Books
 from lhbackupd.engine.coverage import Coverage
 from lhbackupd.engine.detachments import Detachments
-from lhbackupd.engine.events import Defect, Moved, Tell
+from lhbackupd.engine.events import Defect, Moved, Tell, to_all
 from lhbackupd.engine.housekeeper import Caretaker, Housekeeper
 from lhbackupd.engine.intake import Intake, Offload
-from lhbackupd.engine.inventory import Inventory
+from lhbackupd.engine.inventory import Inventory, Picture
 from lhbackupd.engine.journal import Journal
+from lhbackupd.engine.lobby import Lobby
+from lhbackupd.engine.orders import Orders
+from lhbackupd.engine.rules import Rules
 from lhbackupd.engine.runner import Runner
-from lhbackupd.engine.scheduler import Scheduler
+from lhbackupd.engine.scheduler import Key, Scheduler
 from lhbackupd.engine.timekeeper import Timekeeper
+from lhbackupd.engine.watch import Watch
 
 #: longest time between two turns of the loop, in seconds: readiness and watchdog live on it
 TURN = 10.0
 #: seconds before a journal that failed is tried again, and before a run that had to queue again is let in again
 AGAIN = 2.0
-
-_NOT_LISTED = Fault(FaultKind.UNREACHABLE, "Longhorn has not listed the volume")
-_PROBE = Slot(node="", target="")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What may change with a reload of the configuration."""
-
-    policies: Mapping[str, Policy]
-    limits: Limits
-    retry: Retry
-    excludes: tuple[Exclude, ...] = ()
 
 
 class Keeper:
@@ -67,25 +55,35 @@ class Keeper:
         tell: Tell,
     ) -> None:
         self.rules = rules
-        self._origin = origin
         self._clock = clock
         self._inventory = inventory
-        self._gateway = gateway
-        self._tell = tell
         self.books = Books(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
-        self.housekeeper = Housekeeper(gateway=gateway, origin=origin, clock=clock, tell=tell)
+        self.watch = Watch(
+            books=self.books,
+            journal=journal,
+            scheduler=scheduler,
+            clock=clock,
+            offload=offload,
+            tell=tell,
+            policy=self.policy,
+            period=lambda: inventory.period,
+        )
+        tell = to_all((tell, self.watch.heard))
+        self._tell = tell
+        self.orders = Orders(origin=origin, journal=journal, clock=clock, offload=offload, tell=tell)
+        self.housekeeper = Housekeeper(gateway=gateway, orders=self.orders, clock=clock, tell=tell)
         self._intake = Intake(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
         self.detachments = Detachments(journal=journal, scheduler=scheduler, clock=clock, offload=offload)
         self._timekeeper = Timekeeper(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
         self.coverage = Coverage(offload=offload, tell=tell)
-        self._stopping = asyncio.Event()
+        #: no run is let in any more
+        self.stopping = asyncio.Event()
         self._woken = asyncio.Event()
-        self._runner = Runner(
-            hands=gateway, surroundings=self, clock=clock, origin=origin, write=self._write, stopping=self._stopping
-        )
+        self._runner = Runner(hands=gateway, surroundings=self, clock=clock, write=self._write, stopping=self.stopping)
         self._tasks = asyncio.TaskGroup()
-        #: runs that wait, by id, each with what it waits for
-        self.waiting: dict[str, Run] = {}
+        self.lobby = Lobby(
+            gateway=gateway, surroundings=self, inventory=inventory, orders=self.orders, clock=clock, tell=tell
+        )
         #: runs that hold a slot, by id
         self.active: dict[str, Run] = {}
         #: when the loop last turned, on the monotonic clock
@@ -97,13 +95,18 @@ class Keeper:
         #: set once `run` has ended: no run is driven any more, and no ticket of ours holds a volume
         self.ended = asyncio.Event()
 
+    @property
+    def waiting(self) -> dict[str, Run]:
+        """Runs that wait, by id, each with what it waits for."""
+        return self.lobby.runs
+
     def policy(self, name: str) -> Policy | None:
         """The policy in force under this name."""
         return self.rules.policies.get(name)
 
     def claims(self, runs: Iterable[Run]) -> dict[str, Claim]:
         """What runs ask of the order, by their ids."""
-        exposed = self.books.exposed()
+        exposed = self.watch.exposed()
         return {run.id: self.books.claim(run, self.policy(run.policy), exposed.get(run.volume)) for run in runs}
 
     def setting(self) -> Setting:
@@ -114,14 +117,20 @@ class Keeper:
         """A backup target as last polled."""
         return self._inventory.picture.targets.get(name)
 
+    def polled(self, before: Picture, after: Picture) -> None:
+        """Longhorn has been polled."""
+        self.watch.polled(before, after)
+        self.wake()
+
     def wake(self) -> None:
         """Something happened: turn the loop."""
         self._woken.set()
 
     def stop(self) -> None:
         """Let no more runs in, and give every volume back."""
-        self._stopping.set()
+        self.stopping.set()
         self._woken.set()
+        self.watch.wake()
 
     def leave(self) -> None:
         """The same for good, though the daemon goes on to answer: only another start lets runs in again."""
@@ -133,32 +142,51 @@ class Keeper:
         """The ids of the tickets that live runs hold, or are about to ask for."""
         return frozenset(ticket for run in self.active.values() for ticket in (run.ticket, run.former) if ticket)
 
+    def unfinished(self) -> tuple[Run, ...]:
+        """All runs that have not finished."""
+        return (*self.waiting.values(), *self.active.values())
+
+    async def ask(self, key: Key, by: str) -> tuple[Run, bool]:
+        """A run outside the schedule, or the unfinished one, and whether it is new. Raises JournalError."""
+        run, new = await self._intake.ask(key, self.unfinished, self._receive)
+        self.orders.asked(run, by, new=new)
+        self.wake()
+        return run, new
+
     async def run(self) -> None:
         """Turn until `stop` was called and no ticket of ours holds a volume any more. Raises JournalError at start."""
-        self.waiting = {run.id: run for run in await self.books.open()}
+        self.lobby.runs = {run.id: run for run in await self.books.open()}
+        await self.orders.open(self.waiting.keys())
+        for run in self.waiting.values():
+            self.watch.heard(Moved(None, run))
         async with self._tasks:
+            self._tasks.create_task(self.watch.run(self.stopping), name="watch")
             for run in [run for run in self.waiting.values() if run.phase is not Phase.QUEUED]:
                 self._start(run, None)
             self.begun.set()
-            while not self._stopping.is_set():
+            while not self.stopping.is_set():
                 self._woken.clear()
                 self.turned = self._clock.monotonic()
                 await self._turn()
                 await self._clock.wait(self._woken, await self._until_next())
         self.ended.set()
+        await self.watch.close()
 
     async def _turn(self) -> None:
+        self.orders.heed()
         await self.coverage.look(self._inventory.picture, self.rules.policies, self.rules.excludes)
         try:
             await self.books.probe()
             if await self._timekeeper.heed():
-                self._bring_back()
+                self.lobby.bring_back(self.rules.retry.longest)
+                self.books.bring_back(self._clock.now())
             picture = self._inventory.picture
             self._inventory.wants_groups = wants_groups(self.rules.policies.values(), self.rules.excludes)
             await self._intake.reschedule(picture, self.rules.policies)
             await self.detachments.watch(picture, self.rules.policies)
-            await self._intake.fire(self._unfinished, self._receive)
-            await self.detachments.fire(self._unfinished, self._receive)
+            await self._intake.fire(self.unfinished, self._receive)
+            async with self._intake.gate:
+                await self.detachments.fire(self.unfinished(), self._receive)
         except FAILURES as error:
             self.books.note(error)
             return  # no new runs while nothing can be written down
@@ -167,24 +195,11 @@ class Keeper:
         if not self.housekeeper.blocked:
             await self._let_in()
 
-    @property
-    def _unfinished(self) -> tuple[Run, ...]:
-        return (*self.waiting.values(), *self.active.values())
-
     def _receive(self, run: Run) -> None:
         """Take in a run that is due."""
         self._tell(Moved(None, run))
         if not run.finished:
             self.waiting[run.id] = run
-
-    def _bring_back(self) -> None:
-        """Put right the times that a wall clock that was ahead has left in memory."""
-        now = self._clock.now()
-        latest = now + self.rules.retry.longest
-        for run in self.waiting.values():
-            if run.not_before is not None and run.not_before > latest:
-                self.waiting[run.id] = replace(run, not_before=latest)
-        self.books.bring_back(now)
 
     async def _until_next(self) -> float:
         """Seconds until the loop has something to do, as far as is known."""
@@ -192,32 +207,16 @@ class Keeper:
         if self.books.trouble:
             return AGAIN
         now = self._clock.now()
-        moments = [run.not_before for run in self.waiting.values() if run.not_before and run.not_before > now]
-        waiting = filter(None, map(self.policy, {run.policy for run in self.waiting.values()}))
-        moments += filter(None, (opens(policy, now) for policy in waiting))
-        moments += (at for at in self.detachments.due.values() if at > now)
-        seconds = ((moment - now).total_seconds() for moment in (*moments, *([due] if due else [])))
+        detached = (at for at in self.detachments.due.values() if at > now)
+        moments = (*self.lobby.moments(now), *detached, *([due] if due else []))
+        seconds = ((moment - now).total_seconds() for moment in moments)
         return max(0.0, min(TURN, *seconds, TURN))
 
     async def _let_in(self) -> None:
         """End the waiting runs that need not wait, and start those that get a slot."""
-        now = Now(wall=self._clock.now())
-        ready: list[Run] = []
-        for run in list(self.waiting.values()):
-            if run.not_before is not None and run.not_before > now.wall:
-                continue
-            try:
-                after, _ = decide(run, await self._glance(run), now, self.policy(run.policy), self._origin)
-            except Exception as error:  # noqa: BLE001 -- nor must it keep others from being let in
-                self._tell(Defect(run, error))
-                self.waiting[run.id] = replace(run, not_before=now.wall + timedelta(seconds=TURN))
-                continue
-            if after.finished:
-                self._end(run, after)
-            elif after.phase is Phase.QUEUED:
-                self.waiting[run.id] = after
-            else:
-                ready.append(run)
+        over, ready = await self.lobby.decided(self._clock.now())
+        for run, after in over:
+            self._end(run, after)
         if not ready:
             return
         picture = self._inventory.picture
@@ -228,23 +227,13 @@ class Keeper:
             nodes=picture.nodes,
             limits=self.rules.limits,
             claims=self.claims((*ready, *self.active.values())),
-            now=now.wall,
+            now=self._clock.now(),
         )
         for run in ready:
             if slot := admission.slots.get(run.id):
                 self._start(run, slot)
             else:
                 self.waiting[run.id] = replace(run, reason=admission.waits[run.id])
-
-    async def _glance(self, run: Run) -> Seen:
-        """What the last poll showed for a waiting run, as though it had a slot."""
-        picture = self._inventory.picture
-        volume = picture.volumes.get(run.volume)
-        if volume is None and picture.at is not None and picture.fault is None:
-            return await self._gateway.look(run)
-        fault = None if volume is not None else picture.fault or _NOT_LISTED
-        target = self.target(volume.backup_target) if volume else None
-        return Seen(volume=volume, fault=fault, setting=self.setting(), target=target, slot=_PROBE)
 
     def _start(self, run: Run, slot: Slot | None) -> None:
         self.waiting.pop(run.id, None)
@@ -278,15 +267,16 @@ class Keeper:
     async def _finish(self, before: Run, run: Run) -> None:
         """Write down how a run ended, however long the journal takes, and then let others have its slot."""
         while (follows := await self.books.close(run, self.rules.retry)) is None:
-            if self._stopping.is_set():
+            if self.stopping.is_set():
                 return  # the journal still holds the run as it was, and the next start ends it
-            await self._clock.wait(self._stopping, AGAIN)
+            await self._clock.wait(self.stopping, AGAIN)
         self.active.pop(run.id, None)
         self._tell(Moved(before, run))
         for successor_run in follows:
             self.waiting[successor_run.id] = successor_run
             self._tell(Moved(None, successor_run))
         self._woken.set()
+        await self.orders.over(run.id)
         await self.housekeeper.tidy(run, self.policy(run.policy))
 
     async def _write(self, before: Run, after: Run) -> bool:

@@ -14,8 +14,9 @@ from lhbackupd.core.admission import Slot
 from lhbackupd.core.cluster import Fault, Setting, Target
 from lhbackupd.core.commands import Attach, Command, Seen
 from lhbackupd.core.machine import decide
-from lhbackupd.core.model import Now, Origin, Phase, Policy, Run
+from lhbackupd.core.model import Now, Phase, Policy, Run
 from lhbackupd.core.pace import ATTENTIVE, LONGEST, PATIENT, Experience, begins, pause
+from lhbackupd.engine.orders import Orders
 
 
 class Hands(Protocol):
@@ -28,6 +29,8 @@ class Hands(Protocol):
 class Surroundings(Protocol):
     """What bears on a decision and is not in the volume."""
 
+    @property
+    def orders(self) -> Orders: ...
     def policy(self, name: str) -> Policy | None: ...
     def setting(self) -> Setting: ...
     def target(self, name: str) -> Target | None: ...
@@ -42,14 +45,12 @@ class Runner:
         hands: Hands,
         surroundings: Surroundings,
         clock: Clock,
-        origin: Origin,
         write: Callable[[Run, Run], Awaitable[bool]],
         stopping: asyncio.Event,
     ) -> None:
         self._hands = hands
         self._surroundings = surroundings
         self._clock = clock
-        self._origin = origin
         self._write = write
         self._stopping = stopping
         self._experience = Experience()
@@ -63,7 +64,8 @@ class Runner:
             seen = await self._look(run, slot, answer, journal_down=journal_down)
             seen = replace(seen, remaining=self._experience.remaining(run, self._clock.monotonic() - since))
             now = Now(wall=self._clock.now(), idle=self._clock.monotonic() - began)
-            after, command = decide(run, seen, now, self._surroundings.policy(run.policy), self._origin)
+            around = self._surroundings
+            after, command = decide(run, seen, now, around.policy(run.policy), around.orders.origin)
             answer, journal_down = await self._carry_out(run, after, command)
             if journal_down:
                 after = run
@@ -81,7 +83,7 @@ class Runner:
 
     async def _look(self, run: Run, slot: Slot | None, answer: Fault | None, *, journal_down: bool) -> Seen:
         at = self._clock.now()
-        seen = await self._hands.look(run)
+        seen = self._surroundings.orders.heeded(await self._hands.look(run), run)
         target = seen.volume.backup_target if seen.volume else run.target
         return replace(
             seen,

@@ -112,8 +112,8 @@ class Api:
     async def delete_snapshot(self, volume: str, name: str) -> None:
         await self._ask(lambda speaker: speaker.delete_snapshot(volume, name))
 
-    async def backup(self, volume: str, snapshot: str, labels: Mapping[str, str]) -> Volume:
-        return await self._ask(lambda speaker: speaker.backup(volume, snapshot, labels))
+    async def backup(self, volume: str, snapshot: str, labels: Mapping[str, str], *, full: bool = False) -> Volume:
+        return await self._ask(lambda speaker: speaker.backup(volume, snapshot, labels, full=full))
 
     async def delete_backup(self, volume: str, name: str) -> None:
         await self._ask(lambda speaker: speaker.delete_backup(volume, name))

@@ -194,9 +194,9 @@ class Longhorn:
         """Ask for a snapshot's end; one that is not there is success [292]."""
         await self.value(change(volume, "snapshotCRDelete", {"name": name}), wire.decode_acknowledgement)
 
-    async def backup(self, volume: str, snapshot: str, labels: Mapping[str, str], mode: str = "incremental") -> Volume:
+    async def backup(self, volume: str, snapshot: str, labels: Mapping[str, str], *, full: bool = False) -> Volume:
         """Start a backup; asking twice makes two [264, 265]. The answer's `backups` has it, without its snapshot."""
-        body = {"name": snapshot, "labels": dict(labels), "backupMode": mode}
+        body = {"name": snapshot, "labels": dict(labels), "backupMode": "full" if full else "incremental"}
         return await self.value(change(volume, "snapshotBackup", body), wire.decode_volume)
 
     async def delete_backup(self, volume: str, name: str) -> None:

@@ -15,7 +15,7 @@ from lhbackupd.core.cluster import Backup, Fault, FaultKind
 from lhbackupd.core.commands import AskBackup, Attach, Command, CreateSnapshot, Detach, Seen, View
 from lhbackupd.core.machine import views
 from lhbackupd.core.model import Origin, Policy, Run
-from lhbackupd.core.retention import expired
+from lhbackupd.core.retention import Verdict, expired
 from lhbackupd.core.timetable import parse_zone
 
 from .api import Api
@@ -85,7 +85,7 @@ class Gateway:
                     await self._longhorn.create_snapshot(run.volume, command.name, command.labels)
                     await self._tidy_snapshots(run.volume, command.delete)
                 case AskBackup():
-                    await self._longhorn.backup(run.volume, command.snapshot, command.labels)
+                    await self._longhorn.backup(run.volume, command.snapshot, command.labels, full=command.full)
                 case Detach():
                     if command.ticket:
                         await self._longhorn.detach(run.volume, command.ticket)
@@ -117,38 +117,43 @@ class Gateway:
             return error.fault
         return None
 
-    async def prune(self, run: Run, policy: Policy) -> tuple[tuple[Backup, ...], Fault | None]:
-        """Delete the volume's backups that the run's policy no longer keeps; those deleted, and what went wrong."""
+    async def prune(self, volume: str, policy: Policy, origin: Origin) -> tuple[tuple[Verdict, ...], Fault | None]:
+        """Delete the volume's backups that the policy no longer keeps; those deleted, and what went wrong."""
         return await self._delete(
-            run,
+            volume,
             lambda backups: expired(
                 backups,
-                volume=run.volume,
+                volume=volume,
                 policy=policy.name,
-                origin=self._origin,
+                origin=origin,
                 keep=policy.keep,
                 zone=parse_zone(policy.timezone),
             ),
         )
 
-    async def drop_failed(self, run: Run) -> tuple[tuple[Backup, ...], Fault | None]:
+    async def drop_failed(self, run: Run) -> tuple[tuple[Verdict, ...], Fault | None]:
         """Delete the backup that `run` asked for, if it ended without success; the one deleted, and what went wrong.
 
         Unknown is an end as well, which Longhorn never looks at again (longhorn-manager, backup controller).
         """
         failed = {"Error", "Unknown"}
         return await self._delete(
-            run, lambda backups: (b for b in backups if b.name == run.backup and b.state in failed)
+            run.volume,
+            lambda backups: (
+                Verdict(backup, why=f"it ended as {backup.state} in run {run.id}")
+                for backup in backups
+                if backup.name == run.backup and backup.state in failed
+            ),
         )
 
     async def _delete(
-        self, run: Run, chosen: Callable[[tuple[Backup, ...]], Iterable[Backup]]
-    ) -> tuple[tuple[Backup, ...], Fault | None]:
-        deleted: list[Backup] = []
+        self, volume: str, chosen: Callable[[tuple[Backup, ...]], Iterable[Verdict]]
+    ) -> tuple[tuple[Verdict, ...], Fault | None]:
+        deleted: list[Verdict] = []
         try:
-            for backup in chosen(await self._longhorn.backups(run.volume)):
-                await self._longhorn.delete_backup(run.volume, backup.name)
-                deleted.append(backup)
+            for verdict in chosen(await self._longhorn.backups(volume)):
+                await self._longhorn.delete_backup(volume, verdict.backup.name)
+                deleted.append(verdict)
         except LonghornError as error:
             return tuple(deleted), error.fault
         return tuple(deleted), None

@@ -186,8 +186,8 @@ class Legacy:
         await self._longhorn.value(change(volume, "snapshotDelete", {"name": name}), wire.decode_acknowledgement)
         await self._longhorn.value(change(volume, "snapshotPurge", {}), wire.decode_acknowledgement)
 
-    async def backup(self, volume: str, snapshot: str, labels: Mapping[str, str]) -> Volume:
-        """Start a backup; asking twice makes two. 1.1 answers before it has tried."""
+    async def backup(self, volume: str, snapshot: str, labels: Mapping[str, str], *, full: bool = False) -> Volume:  # noqa: ARG002 -- unknown there
+        """Start a backup, an incremental one; asking twice makes two. 1.1 answers before it has tried."""
         body = {"name": snapshot, "labels": dict(labels)}
         return shown(await self._longhorn.value(change(volume, "snapshotBackup", body), wire.decode_volume))
 

@@ -43,6 +43,7 @@ class Condition(Shape):
     status: str = ""
     reason: str = ""
     message: str = ""
+    last_transition_time: str = ""
 
 
 class Attachment(Shape):
@@ -123,6 +124,7 @@ class Volume(Shape):
     current_image: str = ""
     backup_target_name: str = ""
     last_backup_at: str = ""
+    created: str = ""
     conditions: dict[str, Condition] | None = None
     controllers: list[Controller] | None = None
     replicas: list[Replica] | None = None
@@ -190,6 +192,8 @@ class Backup(Shape):
     size: Bytes = None
     volume_size: Bytes = None
     backup_target_name: str = ""
+    #: since 1.8
+    backup_mode: str = ""
     error: str = ""
 
 

@@ -5,6 +5,7 @@ Longhorn does not send gets the value that was true before the field existed.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from lhbackupd.core import cluster
 from lhbackupd.longhorn import shapes
@@ -42,6 +43,7 @@ def convert(volume: shapes.Volume) -> cluster.Volume:
         too_many_snapshots=conditions.get("TooManySnapshots", shapes.Condition()).status == "True",
         backup_target=volume.backup_target_name or DEFAULT_TARGET,
         last_backup_at=moment(volume.last_backup_at),
+        created=moment(volume.created),
         actual_size=max((size(one.actual_size, "actualSize") for one in controllers), default=0),
         pvc=kubernetes.pvc_name,
         pvc_namespace=kubernetes.namespace,
@@ -101,9 +103,16 @@ def _tickets(attachments: Mapping[str, shapes.Attachment]) -> tuple[cluster.Tick
             # "any" of Longhorn's own controllers [232] asks for nothing
             frontend_disabled=(ticket.parameters or {}).get("disableFrontend") == "true",
             message=_dissatisfaction(ticket),
+            since=_satisfied_since(ticket),
         )
         for key, ticket in attachments.items()
     )
+
+
+def _satisfied_since(ticket: shapes.Attachment) -> datetime | None:
+    """When a ticket got the volume: the last change of its condition [102], which is to the second."""
+    conditions = (c for c in ticket.conditions or () if c.type == "Satisfied" and c.status == "True")
+    return moment(next(conditions, shapes.Condition()).last_transition_time)
 
 
 def _dissatisfaction(ticket: shapes.Attachment) -> str:

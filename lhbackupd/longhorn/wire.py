@@ -196,6 +196,7 @@ def _backup(backup: shapes.Backup) -> cluster.Backup:
         volume_size=size(backup.volume_size, "a backup's volumeSize"),
         target=backup.backup_target_name or volume.DEFAULT_TARGET,
         error=visible(backup.error),
+        mode=backup.backup_mode,
     )
 
 

@@ -172,18 +172,26 @@ def _volumes(facts: Facts, survey: Survey) -> Iterator[Finding]:
     for word in sorted(facts.journal.protections, key=lambda word: (word.policy, word.volume)):
         cover_ = found.volumes.get(word.volume)
         under = cover_ is not None and word.policy in cover_.policies
-        if under and standing(word, late=False) is Standing.FAILING:
-            text = f"{word.volume} ({word.policy}) {why(word, late=False)}"
+        if under and standing(word, beyond=False) is Standing.FAILING:
+            text = f"{word.volume} ({word.policy}) {why(word, beyond='')}"
             yield fault("volumes", text, f"see what Longhorn says of it; then lhbackupd history {word.volume}")
 
 
 def _backups(facts: Facts, survey: Survey) -> Iterator[Finding]:
-    ours = [backup for backup in survey.backups if facts.origin and backup.labels.get(LABEL_ORIGIN) == facts.origin]
+    adopted = facts.daemon.report.daemon.adopted if facts.daemon.report else ()
+    mine = {facts.origin, *adopted} - {""}
+    ours = [backup for backup in survey.backups if backup.labels.get(LABEL_ORIGIN) in mine]
     by_snapshot: dict[tuple[str, str, str], list[Backup]] = defaultdict(list)
     for backup in ours:
         if backup.completed:
             by_snapshot[backup.target, backup.volume, backup.snapshot].append(backup)
-    yield ok("backups", f"{len(ours)} of ours are listed")
+    also = f", with those of the adopted origins {names(adopted)}" if adopted else ""
+    yield ok("backups", f"{len(ours)} of ours are listed{also}")
+    others = [backup for backup in survey.backups if backup.labels.get(LABEL_ORIGIN, "") not in {"", *mine}]
+    if others and mine:
+        origins = names(backup.labels[LABEL_ORIGIN] for backup in others)
+        text = f"{len(others)} of other origins ({origins}) are left alone; of a lost journal: lhbackupd adopt --origin"
+        yield ok("backups", text)
     doubles = {key: same for key, same in by_snapshot.items() if len(same) > 1}
     if doubles:
         same = next(iter(doubles.values()))

@@ -1,7 +1,8 @@
-"""What can be changed while the daemon runs, and only over its unix socket: adopt lost tickets, and leave.
+"""What can be changed while the daemon runs, and only over its unix socket: here to adopt lost tickets, and to leave.
 
-Answers are JSON with a `version`, which counts up when a field changes its meaning or goes. Each command looks at
-Longhorn before it acts, so that it never speaks of what the last poll saw, and says what it could not do.
+Both look at Longhorn before they act, so that they never speak of what the last poll saw, and say what they could not
+do. Orders about runs are in `orders`, those about policies in `pauses`, about
+backups that are there in `retaining`, what they have in common in `asking`.
 
     GET  /v1/status   the report
     POST /v1/adopt    Adopted, or 503 and Failed where Longhorn does not answer
@@ -12,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -28,10 +28,12 @@ from lhbackupd.engine.keeper import Keeper
 from lhbackupd.longhorn.api import Api
 from lhbackupd.longhorn.client import Longhorn
 from lhbackupd.longhorn.gateway import Gateway
+from lhbackupd.surface.asking import VERSION, Failed, answer
+from lhbackupd.surface.orders import RunOrders
+from lhbackupd.surface.pauses import PauseOrders
 from lhbackupd.surface.report import Report
+from lhbackupd.surface.retaining import RetentionOrders
 
-#: of the answers' shape
-VERSION = 1
 #: seconds of the clock for which `leave` waits for volumes to be given back before it answers; they are tried on
 GRACE = 240.0
 
@@ -73,14 +75,6 @@ class Left:
     fault: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
-    """Why a command did nothing."""
-
-    version: int = VERSION
-    error: str
-
-
 class Control:
     """The commands, on a keeper that runs."""
 
@@ -100,6 +94,12 @@ class Control:
         self._clock = clock
         self._log = log
         self._grace = grace
+        #: the orders by noun
+        self.runs = RunOrders(keeper=keeper, inventory=inventory)
+        self.pauses = PauseOrders(keeper=keeper, clock=clock)
+        self.retention = RetentionOrders(
+            keeper=keeper, inventory=inventory, scheduler=keeper.books.scheduler, clock=clock
+        )
 
     async def adopt(self) -> Adopted | Failed:
         """Give back every ticket of our instance that no live run holds, and let work start."""
@@ -188,29 +188,27 @@ def application(*, control: Control, report: Callable[[], Report]) -> Starlette:
     """The ASGI application behind the socket. Starlette answers other methods with 405 and other paths with 404."""
 
     def show_report(_: Request) -> Response:
-        return _json(report())
+        return answer(report())
 
     async def adopt(_: Request) -> Response:
-        return _json(await control.adopt())
+        return answer(await control.adopt())
 
     async def leave(_: Request) -> Response:
-        return _json(await control.leave())
+        return answer(await control.leave())
 
     return Starlette(
         routes=[
             Route("/v1/status", show_report),
             Route("/v1/adopt", adopt, methods=["POST"]),
             Route("/v1/leave", leave, methods=["POST"]),
+            *control.runs.routes(),
+            *control.pauses.routes(),
+            *control.retention.routes(),
         ],
         exception_handlers={Exception: _defect},
     )
 
 
-def _json(value: object) -> Response:
-    status = 503 if isinstance(value, Failed) else 200
-    return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")
-
-
 async def _defect(_request: Request, _error: Exception) -> Response:
     """The answer to a defect of ours: uvicorn logs the error itself."""
-    return Response(msgspec.json.encode(Failed(error="internal error; see the daemon's log")), status_code=500)
+    return answer(Failed(error="internal error; see the daemon's log"), 500)

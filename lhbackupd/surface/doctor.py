@@ -6,6 +6,7 @@ order in which one thing hangs on the other. Here is our own side of it, in `che
 
 from collections.abc import Iterator
 
+from lhbackupd.core.pausing import ALL
 from lhbackupd.surface.checkup import CHECKS
 from lhbackupd.surface.findings import Facts, Finding, fault, names, ok, warning
 from lhbackupd.surface.words import moment
@@ -56,9 +57,13 @@ def _daemon(facts: Facts) -> Iterator[Finding]:
         yield ok("daemon", f"{state.version} ({state.instance}) is ready, and runs since {moment(state.started)}")
     for reason in state.unready:
         yield fault("daemon", f"it is not ready: {reason}", _cure(reason))
+    for pause in report.paused:
+        step = f"lhbackupd resume {'--all' if pause.policy == ALL else f'--policy {pause.policy}'}, once it may go on"
+        yield (fault if pause.overdue else warning)("daemon", f"{pause.words}; what is due waits", step)
     if facts.daemon.control:
         step = "see to the directory and group of control.socket"
-        yield warning("daemon", f"`lhbackupd adopt` and `leave` cannot reach it: {facts.daemon.control}", step)
+        orders = "lhbackupd backup, cancel, pause, adopt, leave"
+        yield warning("daemon", f"it takes no orders ({orders}): {facts.daemon.control}", step)
     if state.version != facts.version:
         text = f"the daemon is of version {state.version}, this command of {facts.version}"
         yield warning("daemon", text, "restart the daemon: systemctl restart lhbackupd")

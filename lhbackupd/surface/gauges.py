@@ -1,23 +1,27 @@
 """What Prometheus reads off the present state, made from the report at every scrape.
 
 So every gauge is right at once after a restart, the series of a volume that is gone go with it, and page and metrics
-can never tell two stories. Every name here is described in docs/metrics.md.
+can never tell two stories. A volume has series for what is always asked of it, and others only while there is something
+to tell: ten thousand volumes are a scrape of 5 MB, and not of 9. Every name here is described in docs/metrics.md.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from lhbackupd.core.model import Phase
+from lhbackupd.core.model import PROTECTED, Phase
+from lhbackupd.core.rpo import Rpo
 from lhbackupd.surface.report import CoveredVolume, Report
 from lhbackupd.surface.standing import Standing, Wait
 
 VOLUME_LABELS = ("volume", "pvc", "pvc_namespace", "policy")
+#: what a run in the queue waits for if there are too many at once
+_PLACES = frozenset({Wait.CLUSTER, Wait.NODE, Wait.TARGET})
 
 
 class Gauges(Collector):
@@ -31,6 +35,7 @@ class Gauges(Collector):
         report = self._report()
         yield from _volumes(report)
         yield from _runs(report)
+        yield from _pauses(report)
         yield from _workings(report)
 
     def describe(self) -> Iterator[Metric]:
@@ -43,21 +48,31 @@ def _volumes(report: Report) -> Iterator[Metric]:
     yield _times("last_success", "When a backup was last completed.", rows, lambda row: row.last_success)
     yield _times("last_check", "When the volume was last inspected.", rows, lambda row: row.last_check)
     yield _times("protected_until", "Up to when its data is in a backup.", rows, lambda row: row.protected_until)
+    since = "Since when there may be data that no completed backup holds; no series while nothing says so."
+    yield _times("unprotected_since", since, rows, lambda row: row.unprotected_since)
+    rpo = GaugeMetricFamily(
+        "lhbackupd_volume_rpo",
+        "1 for how it stands to its policy's RPO, where that is not kept for certain.",
+        labels=(*VOLUME_LABELS, "state"),
+    )
     unprotected = GaugeMetricFamily(
         "lhbackupd_volume_unprotected_bytes",
-        "Bytes that the last inspection found and no backup holds.",
+        "Bytes that the last inspection found and no backup holds; no series where it found none.",
         labels=VOLUME_LABELS,
     )
     outcome = GaugeMetricFamily(
         "lhbackupd_volume_last_outcome",
-        "1 for the outcome of the last run; other outcomes have no series.",
+        "1 for the outcome of the last run, where that has not protected the volume; no series where it has.",
         labels=(*VOLUME_LABELS, "outcome"),
     )
     for row in rows:
-        if row.last_check is not None or row.unprotected_bytes:
+        if row.unprotected_bytes:
             unprotected.add_metric(_labels(row), row.unprotected_bytes)
-        if row.last_outcome is not None:
+        if row.rpo not in {Rpo.NONE, Rpo.COMPLIANT}:
+            rpo.add_metric((*_labels(row), row.rpo.value), 1)
+        if row.last_outcome is not None and row.last_outcome not in PROTECTED:
             outcome.add_metric((*_labels(row), row.last_outcome.value), 1)
+    yield rpo
     yield unprotected
     yield outcome
     standing = GaugeMetricFamily("lhbackupd_volumes", "Volumes by how they stand.", labels=["standing"])
@@ -101,6 +116,54 @@ def _runs(report: Report) -> Iterator[Metric]:
     yield _one("oldest_ticket_age_seconds", "Age of the oldest such ticket; 0 if there is none.", max(0, age))
     waiters = sum(run.waiting_since is not None for run in report.running)
     yield _one("workloads_waiting", "Workloads that wait for a volume that a run holds.", waiters)
+    yield from _oldest(report)
+
+
+def _oldest(report: Report) -> Iterator[Metric]:
+    """The oldest of each kind, to be compared with what `goals` says was promised."""
+    phases = GaugeMetricFamily(
+        "lhbackupd_phase_oldest_age_seconds",
+        "For how long the run that has been in a phase longest has been in it; no series where none is.",
+        labels=["policy", "phase"],
+    )
+    queue = GaugeMetricFamily(
+        "lhbackupd_queue_oldest_wait_seconds",
+        "For how long the run that has waited longest for a place has waited; no series where none does.",
+        labels=["policy"],
+    )
+    ages: dict[tuple[str, str], timedelta] = {}
+    for active in report.running:
+        key = active.policy, active.phase.value
+        ages[key] = max(ages.get(key, timedelta()), report.at - active.since)
+    for (policy, phase), age in ages.items():
+        phases.add_metric([policy, phase], age.total_seconds())
+    waits: dict[str, timedelta] = {}
+    for run in report.waiting:
+        if run.waits_for in _PLACES:
+            since = max(run.queued_at, run.not_before) if run.not_before else run.queued_at
+            waits[run.policy] = max(waits.get(run.policy, timedelta()), report.at - since)
+    for policy, wait in waits.items():
+        queue.add_metric([policy], wait.total_seconds())
+    yield phases
+    yield queue
+
+
+def _pauses(report: Report) -> Iterator[Metric]:
+    started = GaugeMetricFamily(
+        "lhbackupd_pause_started_timestamp_seconds",
+        'Since when a policy ("*": every policy) is paused; no series while it is not.',
+        labels=["policy"],
+    )
+    until = GaugeMetricFamily(
+        "lhbackupd_paused_until_timestamp_seconds",
+        "When that pause was to be over; it holds until it is resumed.",
+        labels=["policy"],
+    )
+    for pause in report.paused:
+        started.add_metric([pause.policy], pause.since.timestamp())
+        until.add_metric([pause.policy], pause.until.timestamp())
+    yield started
+    yield until
 
 
 def _workings(report: Report) -> Iterator[Metric]:
@@ -110,6 +173,17 @@ def _workings(report: Report) -> Iterator[Metric]:
     if longhorn.last_poll is not None:
         polled.add_metric([], longhorn.last_poll.timestamp())
     yield polled
+    available = GaugeMetricFamily(
+        "lhbackupd_target_available", "1 if Longhorn can use the backup target.", labels=["target"]
+    )
+    bound = GaugeMetricFamily(
+        "lhbackupd_target_volumes", "Volumes under a policy that are backed up to the target.", labels=["target"]
+    )
+    for target in longhorn.targets:
+        available.add_metric([target.name], target.available)
+        bound.add_metric([target.name], target.volumes)
+    yield available
+    yield bound
     yield _one("schedules", "Schedules, one per policy and volume.", report.schedules)
     turned = daemon.last_turn.timestamp()
     yield _one("scheduler_last_turn_timestamp_seconds", "When the scheduler's loop last turned.", turned)

@@ -22,10 +22,13 @@ from lhbackupd.engine.events import (
     JournalTrouble,
     Missed,
     Moved,
+    Ordered,
+    PauseOverdue,
     Polled,
     Pruned,
     PruningRests,
     Rescheduled,
+    RpoMoved,
 )
 from lhbackupd.longhorn.request import Exchange
 from lhbackupd.surface.words import waited
@@ -105,9 +108,9 @@ class Metrics:
                 self._polls.observe(picture.took)
             case Missed():
                 self._missed.labels(event.run.policy).inc(event.count)
-            case Pruned(run=run):
-                self._pruned.labels(run.policy).inc(len(event.deleted))
-                self._prune_faults.labels(run.policy).inc(1 if event.fault else 0)
+            case Pruned():
+                self._pruned.labels(event.policy).inc(len(event.deleted))
+                self._prune_faults.labels(event.policy).inc(1 if event.fault else 0)
             case Defect():
                 self._defects.inc()
             case GaveBack(fault=None):
@@ -120,6 +123,9 @@ class Metrics:
                 | GaveBack()
                 | ClockStepped()
                 | PruningRests()
+                | Ordered()
+                | PauseOverdue()
+                | RpoMoved()
             ):
                 pass  # gauges show how it stands now
             case _:

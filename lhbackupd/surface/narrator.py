@@ -12,6 +12,7 @@ from lhbackupd.core.cluster import Setting
 from lhbackupd.core.coverage import Cover, Covers
 from lhbackupd.core.model import Outcome, Phase, Run
 from lhbackupd.core.protection import Protection
+from lhbackupd.core.rpo import Rpo
 from lhbackupd.engine.events import (
     ClockStepped,
     CoverChanged,
@@ -22,10 +23,13 @@ from lhbackupd.engine.events import (
     JournalTrouble,
     Missed,
     Moved,
+    Ordered,
+    PauseOverdue,
     Polled,
     Pruned,
     PruningRests,
     Rescheduled,
+    RpoMoved,
 )
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.scheduler import Key
@@ -66,6 +70,15 @@ class LogListener:
                 self._cover_changed(event.before, event.after)
             case Pruned():
                 self._pruned(event)
+            case Ordered() | PauseOverdue():
+                self._ordered(event)
+            case _:
+                self._in_trouble(event)
+
+    def _in_trouble(
+        self, event: JournalTrouble | JournalReplaced | PruningRests | GaveBack | ClockStepped | RpoMoved | Defect
+    ) -> None:
+        match event:
             case JournalTrouble(text=""):
                 self._log.info("the journal can be written again: runs are let in", action="journal.recovered")
             case JournalTrouble():
@@ -81,6 +94,8 @@ class LogListener:
             case ClockStepped():
                 text = f"the clock was set by {event.seconds:+.0f} s: due times were worked out anew"
                 self._log.warning(text, action="clock.stepped", seconds=event.seconds)
+            case RpoMoved():
+                self._rpo_moved(event)
             case Defect():
                 self._defect(event)
             case _:
@@ -185,18 +200,14 @@ class LogListener:
             self._log.info(f"policy {name} matches a volume by now", action="policy.used", policy=name)
 
     def _pruned(self, event: Pruned) -> None:
-        run, names = event.run, [backup.name for backup in event.deleted]
-        if names:
-            why = (
-                f"that {run.policy} no longer keeps"
-                if run.outcome is Outcome.COMPLETED
-                else f"that failed in run {run.id}"
-            )
-            text = f"deleted {len(names)} backups of volume {run.volume} {why}"
-            self._log.info(text, action="backup.pruned", backups=names, **_facts(run))
+        facts = {"policy": event.policy, "volume": event.volume}
+        for verdict in event.deleted:
+            name = verdict.backup.name
+            text = f"deleted backup {name} of volume {event.volume}, made by {event.policy}: {verdict.why}"
+            self._log.info(text, action="backup.pruned", backup=name, reason=verdict.why, **facts)
         if event.fault is not None:
-            text = f"old backups of volume {run.volume} could not all be deleted: {event.fault.text}"
-            self._log.warning(text, action="backup.prune-failed", **{**_facts(run), "reason": event.fault.text})
+            text = f"old backups of volume {event.volume} could not all be deleted: {event.fault.text}"
+            self._log.warning(text, action="backup.prune-failed", reason=event.fault.text, **facts)
 
     def _gave_back(self, event: GaveBack) -> None:
         lease = event.lease
@@ -208,6 +219,14 @@ class LogListener:
             text = f"ticket {lease.ticket} on volume {lease.volume} could not be withdrawn: {event.fault.text}"
             self._log.error(text, action="lease.held", **facts)
 
+    def _ordered(self, event: Ordered | PauseOverdue) -> None:
+        if isinstance(event, Ordered):
+            text = f"{event.text} ({event.by})"
+            self._log.warning(text, action=f"order.{event.order}", by=event.by, **event.facts)
+        else:
+            text = f"{event.text}; what is due waits until `lhbackupd resume`"
+            self._log.warning(text, action="pause.overdue", policy=event.pause.policy)
+
     def _journal_replaced(self, wreck: Wreck) -> None:
         text = (
             f"the journal {wreck.file} was damaged ({wreck.why}): it was put aside as {wreck.aside.name}, and a new "
@@ -215,6 +234,16 @@ class LogListener:
             "or at once by `lhbackupd adopt`"
         )
         self._log.error(text, action="journal.replaced", aside=str(wreck.aside), reason=wreck.why)
+
+    def _rpo_moved(self, event: RpoMoved) -> None:
+        known, state = event.exposure, event.verdict.state
+        facts = {"policy": known.policy, "volume": known.volume, "rpo": state.value}
+        text = f"volume {known.volume} under {known.policy}: {words.objective(event.verdict, event.rpo)}"
+        if known.unprotected_since is not None:
+            text += f"; {words.exposure(known)}"
+            facts["unprotected_since"] = known.unprotected_since.isoformat()
+        tell = {Rpo.VIOLATED: self._log.error, Rpo.AT_RISK: self._log.warning}.get(state, self._log.info)
+        tell(text, action=f"rpo.{state.value}", **facts)
 
     def _defect(self, event: Defect) -> None:
         text = f"run {event.run.id} met a defect of lhbackupd, please report it; the run is tried on"
@@ -232,7 +261,8 @@ def _doing(run: Run) -> str:
         case Phase.QUEUED:
             attempt = f", attempt {run.attempt}" if run.attempt > 1 else ""
             why = f", {run.reason}" if run.reason else ""
-            return f"queued, due {words.moment(run.due)}{attempt}{why}"
+            asked = "asked for" if run.manual else "due"
+            return f"queued, {asked} {words.moment(run.due)}{attempt}{why}"
         case Phase.DETACHING:
             return f"gives the volume back ({run.outcome.value if run.outcome else 'ended'}: {run.reason})"
         case _:

@@ -83,7 +83,7 @@ def outlook(sources: Sources) -> Outlook:
         durations=keeper.books.durations,
         waiting=tuple(run for run in tuple(keeper.waiting.values()) if run.policy in active),
         active=tuple(run for run in tuple(keeper.active.values()) if not run.finished),
-        exposed=keeper.books.exposed(),
+        exposed=keeper.watch.exposed(),
         due=due,
     )
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from lhbackupd.core.cluster import Setting
 from lhbackupd.core.coverage import Cover
 from lhbackupd.core.model import Outcome, Phase
+from lhbackupd.core.rpo import Rpo
 from lhbackupd.surface.standing import Standing, Wait
 
 #: of the report's shape
@@ -26,6 +27,8 @@ class DaemonState:
     origin: str
     version: str
     started: datetime
+    #: origins of lost journals whose backups are ours by order
+    adopted: tuple[str, ...] = ()
     ready: bool
     #: why it is not ready
     unready: tuple[str, ...] = ()
@@ -48,6 +51,8 @@ class TargetState:
     name: str
     available: bool
     message: str
+    #: volumes under a policy that are backed up to it
+    volumes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +160,16 @@ class CoveredVolume:
     #: when the volume was last inspected
     last_check: datetime | None
     protected_until: datetime | None
+    #: since when there may be data that no completed backup of the policy holds; None while nothing says so
+    unprotected_since: datetime | None = None
+    #: the same in words: by what sign, or why nobody knows; "" until Longhorn has been polled
+    exposure: str = ""
+    #: how it stands to the policy's RPO
+    rpo: Rpo = Rpo.NONE
+    #: the same in words; "" where the policy has none
+    objective: str = ""
+    #: when the RPO was missed, or will be
+    misses_rpo_at: datetime | None = None
     #: bytes that the last inspection found and no backup holds
     unprotected_bytes: int
     #: failed runs since one succeeded
@@ -174,6 +189,22 @@ class UncoveredVolume:
     reason: str
     #: excluded, native, shadow, nothing or unknown
     cover: Cover
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PausedPolicy:
+    """A policy that starts nothing until it is resumed."""
+
+    #: "*" for all of them
+    policy: str
+    since: datetime
+    #: when it was to be over
+    until: datetime
+    overdue: bool
+    by: str
+    reason: str
+    #: all of this in a sentence
+    words: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,3 +266,5 @@ class Report:
     recent: tuple[FinishedRun, ...]
     #: what is due in the next 24 hours, soonest first; of one policy at most `status.MOST_DUES`
     day: tuple[DueNext, ...] = ()
+    #: longest first
+    paused: tuple[PausedPolicy, ...] = ()

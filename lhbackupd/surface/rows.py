@@ -1,42 +1,59 @@
 """The rows of the report, each made from one value of the engine and the volume that it is about, if that is known."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lhbackupd.core.cluster import Volume
 from lhbackupd.core.coverage import Cover
+from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Mode, Run
+from lhbackupd.core.pausing import Pause
 from lhbackupd.core.protection import Protection
+from lhbackupd.core.rpo import Judgement
 from lhbackupd.surface import words
-from lhbackupd.surface.report import CoveredVolume, FinishedRun, RunningRun, UncoveredVolume, WaitingRun
-from lhbackupd.surface.standing import Standing, late, standing, waits_for, why
+from lhbackupd.surface.report import CoveredVolume, FinishedRun, PausedPolicy, RunningRun, UncoveredVolume, WaitingRun
+from lhbackupd.surface.standing import Standing, overdue, standing, waits_for, why
 
 
 def covered(
     word: Protection,
     volume: Volume | None,
     *,
+    now: datetime,
     due_before_last: datetime,
     next_due: datetime | None,
+    known: Exposure | None,
+    verdict: Judgement,
+    rpo: timedelta | None,
     mode: Mode = Mode.ACTIVE,
     jobs: tuple[str, ...] = (),
 ) -> CoveredVolume:
-    """A volume under a policy, by the last word on it; `jobs` are Longhorn's own that back it up as well."""
-    overdue = late(word, due_before_last)
-    stands = standing(word, late=overdue, mode=mode)
+    """A volume under a policy, by the last word on it, and by what is known of its exposure.
+
+    `jobs` are Longhorn's own that back it up as well.
+    """
+    objective = words.objective(verdict, rpo)
+    missed = verdict.misses_at is not None and verdict.misses_at <= now
+    beyond = objective if missed else overdue(word, due_before_last, known)
+    stands = standing(word, beyond=bool(beyond), mode=mode)
     return CoveredVolume(
         policy=word.policy,
         volume=word.volume,
         pvc=volume.pvc if volume else "",
         pvc_namespace=volume.pvc_namespace if volume else "",
         standing=stands,
-        protection=words.protection(word, late=overdue or stands is Standing.SHADOW),
-        reason=why(word, late=overdue),
+        protection=words.protection(word, late=bool(beyond) or stands is Standing.SHADOW),
+        reason=why(word, beyond=beyond),
         last_run=word.last_run,
         last_outcome=word.last_outcome,
         last_at=word.last_at,
         last_success=word.last_success,
         last_check=word.last_check,
         protected_until=word.protected_until,
+        unprotected_since=known.unprotected_since if known else None,
+        exposure=words.exposure(known) if known else "",
+        rpo=verdict.state,
+        objective=objective,
+        misses_rpo_at=verdict.misses_at,
         unprotected_bytes=word.unprotected_bytes,
         failures=word.failures,
         next_due=next_due,
@@ -68,7 +85,7 @@ def running(run: Run, volume: Volume | None) -> RunningRun:
         attempt=run.attempt,
         phase=run.phase,
         since=run.entered.get(run.phase.value, start),
-        reason=run.reason,
+        reason=f"called off; {run.reason}" if run.cancelled and run.outcome is None else run.reason,
         outcome=run.outcome,
         node=run.node,
         target=run.target,
@@ -94,6 +111,19 @@ def waiting(run: Run, volume: Volume | None, now: datetime) -> WaitingRun:
         waits_for=waits_for(run, now),
         reason=run.reason,
         not_before=run.not_before,
+    )
+
+
+def paused(pause: Pause, now: datetime) -> PausedPolicy:
+    """A pause that holds."""
+    return PausedPolicy(
+        policy=pause.policy,
+        since=pause.since,
+        until=pause.until,
+        overdue=pause.overdue(now),
+        by=pause.by,
+        reason=pause.reason,
+        words=pause.words(now),
     )
 
 

@@ -1,12 +1,13 @@
 """How a volume stands under a policy, and what class of thing a waiting run waits for.
 
-A volume is protected only if its last run said so and no two due times have passed since: a backup of last week is no
-protection while this week's runs wait. Everything else is not protected, and is named by what a person has to do.
+A volume is protected only if its last run said so, its policy's RPO is kept, and no two due times have passed since
+then, unless nothing has touched the volume. Everything else is not protected, and is named by what a person has to do.
 """
 
 from datetime import datetime
 from enum import StrEnum
 
+from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import PROTECTED, Mode, Outcome, Run
 from lhbackupd.core.protection import Protection
 from lhbackupd.surface.words import moment
@@ -30,34 +31,40 @@ class Standing(StrEnum):
 WORST_FIRST = tuple(Standing)
 
 
-def late(word: Protection, due_before_last: datetime) -> bool:
-    """Whether no run has finished since the due time before the last one."""
-    return word.last_at is not None and word.last_at < due_before_last
+def overdue(word: Protection, due_before_last: datetime, known: Exposure | None) -> str:
+    """Why the last word on a volume is too old to be believed; "" while it is not.
+
+    A backup of last week is no protection while this week's runs wait, unless nothing has touched the volume since.
+    """
+    if word.last_at is None or word.last_at >= due_before_last:
+        return ""
+    if known is not None and known.unprotected_since is None:
+        return ""
+    return f"overdue: no run has finished since {moment(word.last_at)}"
 
 
-def standing(word: Protection, *, late: bool, mode: Mode = Mode.ACTIVE) -> Standing:
-    """How a volume stands, by the last word on it."""
+def standing(word: Protection, *, beyond: bool, mode: Mode = Mode.ACTIVE) -> Standing:
+    """How a volume stands, by the last word on it; `beyond`: what is exposed has been so for too long."""
     if mode is Mode.SHADOW:
         return Standing.SHADOW
     if word.last_outcome is None:
         return Standing.UNPROTECTED
     if word.last_outcome in PROTECTED:
-        return Standing.UNPROTECTED if late else Standing.PROTECTED
+        return Standing.UNPROTECTED if beyond else Standing.PROTECTED
     if word.last_outcome is Outcome.SUSPENDED:
         return Standing.SUSPENDED
     return Standing.FAILING if word.failures else Standing.UNPROTECTED
 
 
-def why(word: Protection, *, late: bool) -> str:
+def why(word: Protection, *, beyond: str) -> str:
     """The reason of a standing, in words."""
     if word.last_outcome is None or word.last_at is None:
         return "no run has finished yet"
-    overdue = f"overdue: no run has finished since {moment(word.last_at)}"
     if word.last_outcome in PROTECTED:
-        return overdue if late else word.last_reason
+        return beyond or word.last_reason
     times = f" ({word.failures} times)" if word.failures > 1 else ""
     reason = f"{word.last_outcome.value}{times}: {word.last_reason}"
-    return f"{overdue}; {reason}" if late else reason
+    return f"{beyond}; {reason}" if beyond else reason
 
 
 class Wait(StrEnum):
@@ -79,6 +86,8 @@ class Wait(StrEnum):
     VOLUME = "volume"
     #: a backup that somebody else has running
     BACKUP = "backup"
+    #: its policy, or all, to be resumed
+    PAUSE = "pause"
     #: a place in the cluster, `limits.cluster`
     CLUSTER = "cluster"
     #: a place on a node, `limits.per_node`, or any node to be Ready
@@ -95,6 +104,8 @@ _BEGINNINGS = (
     ("waits until the volume has settled", Wait.SETTLING),
     ("waits until Longhorn's setting", Wait.SETTING),
     ("waits until Longhorn lists", Wait.LONGHORN),
+    ("waits: policy ", Wait.PAUSE),
+    ("waits: every policy is paused", Wait.PAUSE),
     ("waits: backup target ", Wait.TARGET),
     ("waits: strict-local: ", Wait.NODE),
     ("waits: no node is Ready", Wait.NODE),

@@ -15,6 +15,7 @@ from lhbackupd.core.coverage import BARE, Cover
 from lhbackupd.core.model import Mode, Origin, Run
 from lhbackupd.core.order import rank
 from lhbackupd.core.protection import Protection
+from lhbackupd.core.rpo import UNASKED
 from lhbackupd.engine.events import Event, Moved
 from lhbackupd.engine.inventory import Inventory, Picture
 from lhbackupd.engine.keeper import Keeper
@@ -81,7 +82,7 @@ def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
     return Report(
         at=now,
         daemon=_daemon(sources, now),
-        longhorn=_longhorn(sources.url, picture),
+        longhorn=_longhorn(sources, picture),
         totals=_totals(volumes, bare, elsewhere),
         running=tuple(rows.running(run, picture.volumes.get(run.volume)) for run in _by_start(sources.keeper)),
         waiting=tuple(rows.waiting(run, picture.volumes.get(run.volume), now) for run in _by_deadline(sources.keeper)),
@@ -93,6 +94,7 @@ def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
         next=_next(schedules, upcoming),
         recent=tuple(rows.finished(run) for run in recent),
         day=_day(schedules, now),
+        paused=tuple(rows.paused(pause, now) for pause in sources.keeper.orders.pauses),
     )
 
 
@@ -103,6 +105,7 @@ def _daemon(sources: Sources, now: datetime) -> DaemonState:
         origin=sources.origin.journal,
         version=sources.version,
         started=sources.started,
+        adopted=tuple(sorted(sources.keeper.orders.origin.adopted)),
         ready=not unready,
         unready=unready,
         journal_trouble=sources.keeper.books.trouble,
@@ -110,10 +113,12 @@ def _daemon(sources: Sources, now: datetime) -> DaemonState:
     )
 
 
-def _longhorn(url: str, picture: Picture) -> LonghornState:
+def _longhorn(sources: Sources, picture: Picture) -> LonghornState:
+    scheduled = {volume for _, volume in tuple(sources.scheduler.schedules)}
+    bound = Counter(picture.volumes[name].backup_target for name in scheduled & picture.volumes.keys())
     fault = picture.fault.text if picture.fault else "" if picture.at else "it has not been polled yet"
     return LonghornState(
-        url=_without_credentials(url),
+        url=_without_credentials(sources.url),
         reachable=not fault,
         fault=fault,
         last_poll=picture.at,
@@ -125,7 +130,9 @@ def _longhorn(url: str, picture: Picture) -> LonghornState:
             for _, node in sorted(picture.nodes.items())
         ),
         targets=tuple(
-            TargetState(name=target.name, available=target.available, message=target.message)
+            TargetState(
+                name=target.name, available=target.available, message=target.message, volumes=bound[target.name]
+            )
             for _, target in sorted(picture.targets.items())
         ),
     )
@@ -154,18 +161,29 @@ def _covered(
     protections = dict(sources.keeper.books.protections)
     before = {trigger: trigger.due_before_last(now) for trigger in upcoming}
     detached = sources.keeper.detachments.due
-    policies, covers = sources.keeper.rules.policies, sources.keeper.coverage.covers.volumes
-    found = (
-        rows.covered(
+    keeper = sources.keeper
+    policies, covers, exposures = keeper.rules.policies, keeper.coverage.covers.volumes, dict(keeper.watch.exposures)
+    going = {(run.policy, run.volume): run for run in (*tuple(keeper.waiting.values()), *tuple(keeper.active.values()))}
+
+    def row(key: Key, trigger: CronTrigger) -> CoveredVolume:
+        policy = policies.get(key[0])
+        due = min(detached.get(key, upcoming[trigger]), upcoming[trigger])
+        shadow = policy is not None and policy.mode is Mode.SHADOW
+        return rows.covered(
             protections.get(key) or Protection(policy=key[0], volume=key[1]),
             picture.volumes.get(key[1]),
+            now=now,
             due_before_last=before[trigger],
-            next_due=min(detached.get(key, upcoming[trigger]), upcoming[trigger]),
-            mode=policies[key[0]].mode if key[0] in policies else Mode.ACTIVE,
+            next_due=due,
+            # a shadow protects nothing, so that nothing hangs on it
+            known=None if shadow else exposures.get(key),
+            verdict=UNASKED if shadow else keeper.watch.verdict(key, now=now, next_due=due, run=going.get(key)),
+            rpo=policy.rpo if policy else None,
+            mode=policy.mode if policy else Mode.ACTIVE,
             jobs=covers[key[1]].jobs if key[1] in covers else (),
         )
-        for key, trigger in schedules.items()
-    )
+
+    found = (row(key, trigger) for key, trigger in schedules.items())
     return tuple(sorted(found, key=lambda row: (WORST_FIRST.index(row.standing), row.volume, row.policy)))
 
 

@@ -1,10 +1,12 @@
 """What people read about times, spans and protection: one wording for log, page and command line."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lhbackupd.core.cluster import Setting
+from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import PROTECTED, Outcome, Run
 from lhbackupd.core.protection import Protection
+from lhbackupd.core.rpo import Judgement, Rpo
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -49,6 +51,34 @@ def _protected(word: Protection) -> str:
     if word.last_outcome is Outcome.UNCHANGED:
         return f"protected, unchanged since {moment(word.last_success)}" if word.last_success else "protected, empty"
     return f"protected as of {moment(word.protected_until)}" if word.protected_until else "protected"
+
+
+def exposure(known: Exposure) -> str:
+    """Since when there may be unprotected data, and by what sign."""
+    if known.since is None and known.doubt is None:
+        return f"nothing has touched it since {moment(known.floor)}" if known.clear else "empty"
+    parts = []
+    if known.since is not None:
+        parts.append(f"exposed since {moment(known.since)}: {known.sign}")
+    if known.doubt is not None and not known.certain:
+        parts.append(f"uncertain since {moment(known.doubt)}: {known.why}")
+    return "; ".join(parts)
+
+
+def objective(verdict: Judgement, rpo: timedelta | None) -> str:
+    """How a volume stands to its policy's RPO; "" where the policy has none."""
+    if rpo is None:
+        return ""
+    name, misses = f"its RPO of {span(rpo.total_seconds())}", verdict.misses_at
+    match verdict.state:
+        case Rpo.VIOLATED:
+            return f"{name} was missed at {moment(misses)}" if misses else f"{name} was missed"
+        case Rpo.AT_RISK:
+            return f"it will miss {name} at {moment(misses)}" if misses else f"it will miss {name}"
+        case Rpo.UNCERTAIN:
+            return f"nobody knows whether {name} is kept" + (f", or missed at {moment(misses)}" if misses else "")
+        case _:
+            return f"{name} is kept"
 
 
 def waited(run: Run) -> float:

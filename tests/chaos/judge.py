@@ -174,7 +174,7 @@ def _unfollowed(evidence: Evidence) -> Iterator[str]:
     for run in evidence.runs:
         last[run.policy, run.volume] = max(run.due, last.get((run.policy, run.volume), run.due))
     for run in evidence.runs:
-        if (run.policy, run.volume, run.due, run.attempt + 1) in attempts:
+        if run.cancelled or (run.policy, run.volume, run.due, run.attempt + 1) in attempts:
             continue
         later = last[run.policy, run.volume] > run.due
         if run.outcome in _AGAIN or (run.outcome is Outcome.FAILED and run.can_pass and not later):

@@ -57,3 +57,17 @@ def test_the_container_starts_the_program_without_a_shell() -> None:
     }
     assert commands == {"ENTRYPOINT": ["lhbackupd"], "CMD": ["run"]}
     assert any(re.fullmatch(r"USER [1-9]\d+:[1-9]\d+", line) for line in lines)
+
+
+def test_configuration_and_secrets_lie_where_the_unit_looks_and_root_alone_reads_secrets() -> None:
+    tmpfiles = (ROOT / "systemd" / "lhbackupd.tmpfiles").read_text()
+    rules = {line.split()[1]: line.split()[2:5] for line in tmpfiles.splitlines() if line[:1] in {"d", "z"}}
+    service = (ROOT / "systemd" / "lhbackupd.service").read_text()
+    secrets = {path for _, path in re.findall(r"^#LoadCredential=([\w-]+):(\S+)", service, re.MULTILINE)}
+    config = unit()["Service"]["ExecStart"].split("--config ")[1]
+    assert rules == {
+        str(Path(config).parent): ["0755", "root", "root"],
+        config: ["0640", "root", "lhbackupd"],
+        **{secret: ["0600", "root", "root"] for secret in secrets},
+    }
+    assert len(secrets) == 2

@@ -81,3 +81,8 @@ def test_a_policy_without_windows_is_always_open() -> None:
     assert opens(POLICY, T0) is None
     assert opens(NIGHT, T0) is None
     assert opens(NIGHT, T0 + DAWN) == T0 + EVENING
+
+
+def test_a_run_that_a_person_asked_for_does_not_wait_for_the_window() -> None:
+    assert step(run(), DAWN).phase is Phase.QUEUED
+    assert step(run(manual=True), DAWN).phase is Phase.ATTACHING

@@ -59,6 +59,9 @@ class OneVolume(RuleBasedStateMachine):
         self.stopping = False
         self.journal_down = False
         self.refused_write = False
+        #: runs that an operator has called off: written down before it is answered, so that no crash takes it back
+        self.called_off: set[str] = set()
+        self.paused = False
         self.counter = 0
         #: runs whose request may take effect long after it was made
         self.excused: set[str] = set()
@@ -91,6 +94,16 @@ class OneVolume(RuleBasedStateMachine):
         for _ in range(times):
             self._turn(trouble, crash)
             self.longhorn.pass_time(1)
+
+    @precondition(lambda self: any(not run.finished for run in self.journal.values()))
+    @rule(data=st.data())
+    def an_operator_cancels_a_run(self, data: st.DataObject) -> None:
+        open_runs = sorted(run.id for run in self.journal.values() if not run.finished)
+        self.called_off.add(data.draw(st.sampled_from(open_runs)))
+
+    @rule()
+    def an_operator_pauses_or_resumes(self) -> None:
+        self.paused = not self.paused
 
     @rule(steps=st.integers(5, 30), pause=st.integers(0, 4))
     def the_daemon_works_undisturbed(self, steps: int, pause: int) -> None:
@@ -132,6 +145,7 @@ class OneVolume(RuleBasedStateMachine):
             if self.journal_down:
                 return  # it ends when the journal takes it
             self.journal[after.id] = after
+            self._check_called_off(after)
             self._follow(after)
             self.active = None
             return
@@ -147,13 +161,14 @@ class OneVolume(RuleBasedStateMachine):
     def _follow(self, run: Run) -> None:
         if follows := successor(run, Now(wall=self.longhorn.wall()), Retry(), None):
             assert follows.id not in self.journal
+            assert run.id not in self.called_off, "tried again although it was called off"
             self.journal[follows.id] = follows
         policy = self.policies.get(run.policy)
         if run.outcome is Outcome.COMPLETED and policy is not None:
             gone = expired(
                 self.longhorn.listed(), volume="vol", policy=run.policy, origin=ORIGIN, keep=policy.keep, zone=UTC
             )
-            for each in [b for b in self.longhorn.backups if b.name in {g.name for g in gone}]:
+            for each in [b for b in self.longhorn.backups if b.name in {g.backup.name for g in gone}]:
                 done = [b for b in self.longhorn.backups if b.state == "Completed"]
                 own = [b for b in done if made_by(b.labels, policy=run.policy, origin=ORIGIN)]
                 assert each in own, "retention touches what others made"
@@ -187,6 +202,8 @@ class OneVolume(RuleBasedStateMachine):
             setting=self.setting,
             target=Target(name="default", available=self.target_up),
             slot=given.slots.get(run.id),
+            paused="paused" if self.paused else "",
+            cancelled=run.id in self.called_off,
             stopping=self.stopping,
             journal_down=self.refused_write,
         )
@@ -267,7 +284,14 @@ class OneVolume(RuleBasedStateMachine):
                     each.labels.get(LABEL_RUN) for each in self.longhorn.backups
                 }
                 assert backup.labels.get(LABEL_RUN) == after.id or lost, "not a backup of this run"
-                assert after.outcome in {Outcome.YIELDED, Outcome.FAILED}
+                assert after.outcome in {Outcome.YIELDED, Outcome.FAILED, Outcome.CANCELLED}
+                assert backup.running, "a completed backup is deleted"
+
+    def _check_called_off(self, run: Run) -> None:
+        """Of a run that says it was called off nothing is left behind: no backup, running or completed."""
+        if run.outcome is Outcome.CANCELLED and self.longhorn.exists and run.id not in self.excused:
+            own = [b for b in self.longhorn.backups if b.labels.get(LABEL_RUN) == run.id]
+            assert not [b for b in own if b.running or b.state == "Completed"]
 
     def _check_deleted(self, names: tuple[str, ...]) -> None:
         for name in names:
@@ -434,7 +458,7 @@ class OneVolume(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """With Longhorn healthy and time to spare every run ends, and nothing of ours holds the volume."""
-        self.stopping = self.journal_down = False
+        self.stopping = self.journal_down = self.paused = False
         self.target_up, self.setting, self.active = True, Setting.ALLOWED, None
         for backup in self.longhorn.backups:
             backup.stuck = False

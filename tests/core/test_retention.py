@@ -19,7 +19,7 @@ def names(*backups: Backup, keep: int | None) -> list[str]:
     gone = expired(
         backups, volume="vol", policy="nightly", origin=ORIGIN, keep=None if keep is None else Keep(last=keep), zone=UTC
     )
-    return [each.name for each in gone]
+    return [each.backup.name for each in gone]
 
 
 OLD, MIDDLE, NEW = backup("old", "s1", age=300), backup("middle", "s2", age=200), backup("new", "s3", age=100)
@@ -86,7 +86,7 @@ def test_the_backup_made_after_a_revert_stays_although_its_snapshot_is_older() -
 )
 def test_what_goes_is_ours_and_neither_the_newest_of_policy_nor_of_volume(backups: list[Backup], keep: int) -> None:
     gone = {
-        b.name
+        b.backup.name
         for b in expired(
             backups,
             volume="vol",
@@ -258,3 +258,29 @@ def test_what_is_kept_depends_on_no_order_and_is_kept_again(backups: list[Backup
 def test_a_larger_rule_never_keeps_less(backups: list[Backup], keep: Keep, more: str) -> None:
     larger = replace(keep, **{more: getattr(keep, more) + 1})
     assert set(left(backups, keep)) <= set(left(backups, larger))
+
+
+def why(*backups: Backup, keep: Keep) -> dict[str, str]:
+    found = verdicts(backups, volume="vol", policy="nightly", origin=ORIGIN, keep=keep, zone=UTC)
+    assert all(bool(verdict.why) is not bool(verdict.kept_by) for verdict in found)
+    return {verdict.backup.name: verdict.why for verdict in found if verdict.why}
+
+
+def test_what_goes_says_why_no_rule_keeps_it() -> None:
+    hour, day = 3600, 86400
+    taken = [backup(f"b{n}", age=age) for n, age in enumerate((hour, 3 * hour, day, 9 * day))]
+    assert why(*taken, keep=Keep(last=1, daily=2, within=timedelta(hours=1))) == {
+        "b2": "last 1: 2 are newer; within 1:00:00: 23:00:00 older than the newest; "
+        "daily 2: another of its period is newer",
+        "b3": "last 1: 3 are newer; within 1:00:00: 8 days, 23:00:00 older than the newest; "
+        "daily 2: 2 newer periods have one",
+    }
+    assert why(OLD, NEW, keep=Keep()) == {"old": "minimum 1: 1 are newer"}
+
+
+def test_backups_of_an_adopted_journal_are_kept_and_let_go_as_ours() -> None:
+    lost = backup("lost", age=900, labels=made(origin=TWIN))
+    heir = replace(ORIGIN, adopted=frozenset({TWIN.journal}))
+    found = verdicts([lost, NEW], volume="vol", policy="nightly", origin=heir, keep=Keep(last=1), zone=UTC)
+    assert [(verdict.backup.name, bool(verdict.kept_by)) for verdict in found] == [("new", True), ("lost", False)]
+    assert why(lost, NEW, keep=Keep(last=1)) == {}

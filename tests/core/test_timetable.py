@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lhbackupd.core.timetable import (
     Cron,
     count_due,
+    longest_gap,
     minutes_of_week,
     next_due,
     offset_change,
@@ -349,3 +350,10 @@ def test_the_second_at_which_clocks_move() -> None:
     day = datetime(2026, 3, 28, 12, 0, 0, tzinfo=UTC)
     assert offset_change(BERLIN, day, day + timedelta(days=3)) == datetime(2026, 3, 29, 1, tzinfo=UTC)
     assert offset_change(BERLIN, day, day + timedelta(hours=3)) is None
+
+
+def test_the_longest_time_between_two_due_moments() -> None:
+    workdays, berlin = parse_cron("0 2 * * 1-5"), parse_zone("Europe/Berlin")
+    monday = datetime(2026, 3, 2, tzinfo=UTC)
+    assert longest_gap(workdays, berlin, monday, 4) == timedelta(days=1)
+    assert longest_gap(workdays, berlin, monday, 5) == timedelta(days=3)

@@ -65,11 +65,13 @@ class Process:
         limit: float = LIMIT,
     ) -> Self:
         """Run `python -m lhbackupd` with these arguments, or another module."""
+        return await cls.execute(name, sys.executable, "-m", *module, *arguments, environ=environ, limit=limit)
+
+    @classmethod
+    async def execute(cls, name: str, *command: str, environ: Mapping[str, str], limit: float = LIMIT) -> Self:
+        """Run a program."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            *module,
-            *arguments,
+            *command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

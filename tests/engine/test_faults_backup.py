@@ -20,7 +20,7 @@ async def completed(rig: Rig, engine: Any, seconds: float = 2 * 3600) -> None:
 
 
 def dropped(rig: Rig) -> list[str]:
-    return [backup.name for event in rig.events if isinstance(event, Pruned) for backup in event.deleted]
+    return [one.backup.name for event in rig.events if isinstance(event, Pruned) for one in event.deleted]
 
 
 @pytest.mark.parametrize("fault", ["backup-error-at-start", "backup-error-at", "backup-unknown", "backup-vanish"])

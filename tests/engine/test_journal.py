@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from lhbackupd.core import protection
 from lhbackupd.core.model import Outcome, Phase, Run
-from lhbackupd.engine.journal import VERSION, Journal, JournalError
+from lhbackupd.engine.journal import Journal, JournalError
+from lhbackupd.engine.schema import VERSION
 
 NOW = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
 

@@ -148,7 +148,7 @@ async def test_a_defect_met_by_one_run_lets_go_of_no_other(rig: Rig) -> None:
             return await look(run)
 
         engine.keeper._runner._hands = type(
-            "Hands", (), {"look": staticmethod(broken), "act": engine.keeper._gateway.act}
+            "Hands", (), {"look": staticmethod(broken), "act": engine.keeper._runner._hands.act}
         )()
         await rig.finished(2)
     assert set(rig.outcomes()) == {Outcome.COMPLETED}
@@ -164,7 +164,7 @@ async def test_only_so_many_backups_of_a_policy_are_kept(rig: Rig) -> None:
             await rig.call("POST", "/sim/volumes/db/prefill", {"bytes": MIB})
     completed = [run.backup for run in rig.runs() if run.outcome is Outcome.COMPLETED]
     assert sorted(backup["name"] for backup in await rig.backups("db")) == sorted(completed[-2:])
-    pruned = [backup.name for event in rig.events if isinstance(event, Pruned) for backup in event.deleted]
+    pruned = [one.backup.name for event in rig.events if isinstance(event, Pruned) for one in event.deleted]
     assert pruned == completed[:-2]
 
 

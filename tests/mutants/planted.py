@@ -14,7 +14,7 @@ from lhbackupd.core.commands import AskBackup, Decision, Seen
 from lhbackupd.core.leases import Claim
 from lhbackupd.core.model import Now, Origin, Outcome, Policy, Run
 from lhbackupd.core.moves import leave
-from lhbackupd.core.retention import newest_completed
+from lhbackupd.core.retention import Verdict, newest_completed
 from lhbackupd.engine import books
 from lhbackupd.engine.journal import Journal
 from lhbackupd.longhorn import gateway
@@ -94,10 +94,10 @@ def _enqueues_nothing(self: Journal, runs: Any) -> frozenset[str]:
     return frozenset(run.id for run in runs)
 
 
-def _expires_the_newest(backups: Any, **_: Any) -> tuple[Backup, ...]:
+def _expires_the_newest(backups: Any, **_: Any) -> tuple[Verdict, ...]:
     """Deletes the newest backup."""
     newest = newest_completed(tuple(backups))
-    return (newest,) if newest else ()
+    return (Verdict(newest),) if newest else ()
 
 
 def _protects_up_to_now(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:

@@ -10,13 +10,16 @@ from typing import Any, TypeVar
 from typing_extensions import override
 
 from lhbackupd.clock import Clock
-from lhbackupd.core.cluster import Backup, Fault, Node, Setting, Target, Volume
+from lhbackupd.core.cluster import Fault, Node, Setting, Target, Volume
 from lhbackupd.core.commands import Command, Seen
+from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Limits, Match, Origin, Outcome, Phase, Policy, Retry, Run
 from lhbackupd.core.protection import Protection, after
+from lhbackupd.core.retention import Verdict
 from lhbackupd.engine.inventory import Inventory, Picture
 from lhbackupd.engine.journal import Journal
-from lhbackupd.engine.keeper import Keeper, Rules
+from lhbackupd.engine.keeper import Keeper
+from lhbackupd.engine.rules import Rules
 from lhbackupd.engine.scheduler import Scheduler
 from lhbackupd.longhorn.client import Longhorn
 from lhbackupd.surface.health import unready
@@ -63,13 +66,15 @@ class StillClock(Clock):
 class NoLonghorn:
     """Nothing here may talk to Longhorn."""
 
+    server_date: datetime | None = None
+
     async def look(self, run: Run) -> Seen:
         raise NotImplementedError
 
     async def act(self, run: Run, command: Command) -> Fault | None:
         raise NotImplementedError
 
-    async def prune(self, run: Run, policy: Policy) -> tuple[tuple[Backup, ...], Fault | None]:
+    async def prune(self, volume: str, policy: Policy, origin: Origin) -> tuple[tuple[Verdict, ...], Fault | None]:
         raise NotImplementedError
 
 
@@ -167,6 +172,10 @@ class House:
 
     async def history(self, *, volume: str | None, policy: str | None, limit: int) -> tuple[Run, ...]:
         return self.journal.history(volume=volume, policy=policy, limit=limit)
+
+    def exposed(self, *exposures: Exposure) -> None:
+        """This is what the watch has found."""
+        self.keeper.watch.exposures.update({(known.policy, known.volume): known for known in exposures})
 
     def known(self, key: tuple[str, str]) -> Protection | None:
         return self.keeper.books.protections.get(key)

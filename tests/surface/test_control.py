@@ -15,7 +15,8 @@ from lhbackupd.core.leases import Claim
 from lhbackupd.core.model import Origin, Outcome, Phase
 from lhbackupd.core.naming import TicketName
 from lhbackupd.longhorn.client import Longhorn
-from lhbackupd.surface.control import Adopted, Control, Failed, Left, application, leave_without_daemon
+from lhbackupd.surface.asking import Failed
+from lhbackupd.surface.control import Adopted, Control, Left, application, leave_without_daemon
 from lhbackupd.surface.doorway import doorway
 from lhbackupd.surface.health import stands_still, unready
 from lhbackupd.surface.logs import logger

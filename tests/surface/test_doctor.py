@@ -9,11 +9,13 @@ import pytest
 from lhbackupd.core.cluster import Backup, Node, Setting, Target, Ticket, Volume
 from lhbackupd.core.model import Detached, Exclude, Match, Outcome, Policy
 from lhbackupd.core.naming import LABEL_ORIGIN, TicketName
+from lhbackupd.core.pausing import Pause
 from lhbackupd.core.protection import after
 from lhbackupd.core.recurring import NativeJob, membership
 from lhbackupd.engine.survey import Survey
 from lhbackupd.longhorn.api import Release
 from lhbackupd.longhorn.wire import Broken
+from lhbackupd.surface import rows
 from lhbackupd.surface.doctor import diagnose
 from lhbackupd.surface.findings import DaemonFacts, Facts, Finding, JournalFacts, Level, names, worst
 from lhbackupd.surface.report import Report
@@ -148,7 +150,7 @@ def test_a_daemon_that_is_not_ready_says_why_and_how_to_cure_it(facts: Facts, re
 
 def test_a_daemon_without_a_control_socket_is_a_warning(facts: Facts) -> None:
     without = replace(facts, daemon=replace(facts.daemon, control="no daemon answers at /run/x"))
-    says(without, "daemon", Level.WARNING, "cannot reach it", "control.socket")
+    says(without, "daemon", Level.WARNING, "it takes no orders", "control.socket")
 
 
 def test_a_daemon_of_another_version_is_a_warning(facts: Facts) -> None:
@@ -343,3 +345,30 @@ def test_many_names_are_cut(facts: Facts) -> None:
         "1000 backed up by nobody",
         "and 995 more",
     )
+
+
+@pytest.mark.parametrize(("hours", "level"), [(1, Level.WARNING), (0, Level.FAULT)])
+@pytest.mark.parametrize(("policy", "option"), [("nightly", "--policy nightly"), ("*", "--all")])
+def test_a_pause_is_told_and_is_a_fault_once_it_should_be_over(
+    facts: Facts, hours: int, level: Level, policy: str, option: str
+) -> None:
+    assert facts.daemon.report is not None
+    pause = Pause(policy=policy, since=facts.now, until=facts.now + timedelta(hours=hours), by="uid 0")
+    report = replace(facts.daemon.report, paused=(rows.paused(pause, facts.now),))
+    paused = replace(facts, daemon=replace(facts.daemon, report=report))
+    says(paused, "daemon", level, "is paused since", "what is due waits", f"lhbackupd resume {option}")
+
+
+def test_backups_of_other_origins_are_named_until_they_are_adopted(facts: Facts) -> None:
+    lost = replace(backup("b1"), labels={LABEL_ORIGIN: "10570000"})
+    found = shown(facts, backups=(lost,))
+    said = [finding.text for finding in diagnose(found) if finding.check == "backups"]
+    assert said == [
+        "0 of ours are listed",
+        "1 of other origins (10570000) are left alone; of a lost journal: lhbackupd adopt --origin",
+    ]
+    assert found.daemon.report is not None
+    daemon = replace(found.daemon.report.daemon, adopted=("10570000",))
+    adopted = replace(found, daemon=DaemonFacts(report=replace(found.daemon.report, daemon=daemon)))
+    said = [finding.text for finding in diagnose(adopted) if finding.check == "backups"]
+    assert said == ["1 of ours are listed, with those of the adopted origins 10570000"]

@@ -3,19 +3,27 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from uuid import NAMESPACE_DNS, uuid5
 
 import pytest
-from prometheus_client import CollectorRegistry, Metric
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
 
-from lhbackupd.core.cluster import Backup, Fault, FaultKind
+from lhbackupd.core.cluster import Backup, Fault, FaultKind, Target
+from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Outcome, Phase
+from lhbackupd.core.pausing import Pause
+from lhbackupd.core.retention import Verdict
 from lhbackupd.engine.events import Defect, Event, JournalTrouble, Missed, Moved, Polled, Pruned, Rescheduled
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.scheduler import Changes
 from lhbackupd.longhorn.request import Exchange
 from lhbackupd.surface.gauges import Gauges
+from lhbackupd.surface.goals import Goals
 from lhbackupd.surface.metrics import Metrics
-from tests.surface.house import NOON, TODAY, House, ended, queued, running, volume
+from lhbackupd.surface.report import CoveredVolume
+from lhbackupd.surface.standing import Standing
+from tests.surface.house import NIGHTLY, NOON, TODAY, House, ended, queued, running, volume
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
 FAULT = Fault(FaultKind.UNREACHABLE, "no route")
@@ -31,9 +39,15 @@ def metrics(registry: CollectorRegistry) -> Metrics:
     return Metrics(registry=registry)
 
 
+@pytest.fixture
+def faults() -> list[str]:
+    return []
+
+
 @pytest.fixture(autouse=True)
-def _gauges(registry: CollectorRegistry, house: House) -> None:
+def _gauges(registry: CollectorRegistry, house: House, faults: list[str]) -> None:
     registry.register(Gauges(report=house.report))
+    registry.register(Goals(rules=lambda: house.keeper.rules, now=house.clock.now, faults=lambda: faults))
 
 
 def labels(name: str, policy: str = "nightly") -> dict[str, str]:
@@ -70,7 +84,7 @@ def test_missed_pruned_and_defects_are_counted(registry: CollectorRegistry, metr
     backup = Backup(name="b", volume="pvc-a", snapshot="s", state="Completed")
     for event in (
         Missed(queued("pvc-a"), 3),
-        Pruned(ended("pvc-a", Outcome.COMPLETED), (backup, backup), FAULT),
+        Pruned("nightly", "pvc-a", (Verdict(backup), Verdict(backup)), FAULT),
         Defect(running("pvc-a"), ValueError("x")),
         Rescheduled(Changes()),
         JournalTrouble("full"),
@@ -157,17 +171,105 @@ def test_workings_show_trouble(registry: CollectorRegistry, house: House) -> Non
 
 
 def everything(house: House, metrics: Metrics) -> None:
-    house.has(volume("pvc-a"))
-    house.knows(ended("pvc-a", Outcome.COMPLETED, protected_until=TODAY))
+    house.keeper.orders._pauses = {"*": Pause(policy="*", since=TODAY, until=NOON, by="uid 0")}
+    house.has(volume("pvc-a"), policy=replace(NIGHTLY, rpo=timedelta(hours=26)))
+    house.knows(
+        ended("pvc-a", Outcome.COMPLETED, protected_until=TODAY),
+        ended("pvc-a", Outcome.BELOW_THRESHOLD, new_bytes=4096),
+    )
+    house.keeper.active["a"] = running("pvc-a")
+    house.keeper.waiting["b"] = queued("pvc-b", reason="waits for one of 4 places in the cluster (limits.cluster)")
+    house.exposed(Exposure(policy="nightly", volume="pvc-a", born=TODAY, clear=TODAY, since=NOON - timedelta(days=9)))
     happened: tuple[Event, ...] = (
         Moved(None, ended("pvc-a", Outcome.COMPLETED)),
         Polled(Picture(), house.inventory.picture),
         Missed(queued("pvc-a"), 1),
-        Pruned(ended("pvc-a", Outcome.COMPLETED), (), None),
+        Pruned("nightly", "pvc-a", (), None),
     )
     for event in happened:
         metrics(event)
     metrics.observe(Exchange(method="GET", route="/v1/volumes", seconds=0.1, status=200))
+
+
+def test_the_oldest_of_each_kind_can_be_compared_with_what_was_promised(
+    registry: CollectorRegistry, house: House
+) -> None:
+    house.has(volume("pvc-a"))
+    value = registry.get_sample_value
+    nightly = {"policy": "nightly"}
+    for phase in ("attaching", "inspecting", "snapshotting", "detaching"):
+        assert value("lhbackupd_policy_patience_seconds", {**nightly, "phase": phase}) == 300
+        assert value("lhbackupd_phase_oldest_age_seconds", {**nightly, "phase": phase}) is None
+    assert value("lhbackupd_policy_patience_seconds", {**nightly, "phase": "backing-up"}) == 900
+    assert value("lhbackupd_policy_interval_seconds", nightly) == 24 * 3600
+    assert value("lhbackupd_policy_rpo_seconds", nightly) is None
+    house.has(volume("pvc-b"), policy=replace(NIGHTLY, rpo=timedelta(hours=26)))
+    assert value("lhbackupd_policy_rpo_seconds", nightly) == 26 * 3600
+    assert [value("lhbackupd_limit_runs", {"scope": scope}) for scope in ("cluster", "node", "target")] == [4, 1, 4]
+    for name, phase, seconds in (("a", Phase.DETACHING, 400), ("b", Phase.DETACHING, 30), ("c", Phase.ATTACHING, 7)):
+        entered = {phase.value: NOON - timedelta(seconds=seconds)}
+        house.keeper.active[name] = replace(running(f"pvc-{name}", phase), entered=entered)
+    assert value("lhbackupd_phase_oldest_age_seconds", {**nightly, "phase": "detaching"}) == 400
+    assert value("lhbackupd_phase_oldest_age_seconds", {**nightly, "phase": "attaching"}) == 7
+
+
+def test_only_runs_that_wait_for_a_place_make_the_queue_old(registry: CollectorRegistry, house: House) -> None:
+    house.has(volume("pvc-a"))
+    value = registry.get_sample_value
+    house.keeper.waiting["x"] = queued("pvc-x", reason="waits for run y of the same volume")
+    assert value("lhbackupd_queue_oldest_wait_seconds", {"policy": "nightly"}) is None
+    place = "waits for one of 1 places on node-1 (limits.per_node)"
+    house.keeper.waiting["a"] = queued("pvc-a", reason=place, not_before=NOON - timedelta(minutes=5))
+    assert value("lhbackupd_queue_oldest_wait_seconds", {"policy": "nightly"}) == 300
+    house.keeper.waiting["b"] = queued("pvc-b", reason=place)
+    assert value("lhbackupd_queue_oldest_wait_seconds", {"policy": "nightly"}) == 10 * 3600
+
+
+def test_a_target_is_shown_with_the_volumes_that_need_it(registry: CollectorRegistry, house: House) -> None:
+    house.look(targets={name: Target(name=name, available=name == "minio") for name in ("default", "minio")})
+    house.has(volume("pvc-a"), volume("pvc-b", backup_target="minio"), volume("pvc-c", backup_target="minio"))
+    value = registry.get_sample_value
+    shown = {
+        name: (
+            value("lhbackupd_target_available", {"target": name}),
+            value("lhbackupd_target_volumes", {"target": name}),
+        )
+        for name in ("default", "minio")
+    }
+    assert shown == {"default": (0, 1), "minio": (1, 2)}
+
+
+def test_a_reload_that_failed_is_shown(registry: CollectorRegistry, faults: list[str]) -> None:
+    assert registry.get_sample_value("lhbackupd_config_last_reload_successful") == 1
+    faults.append("config.toml: policy[1].cron: five fields")
+    assert registry.get_sample_value("lhbackupd_config_last_reload_successful") == 0
+
+
+def test_ten_thousand_volumes_are_a_scrape_below_6_mb(house: House) -> None:
+    row = CoveredVolume(
+        policy="nightly",
+        volume="",
+        pvc="data-postgres-0",
+        pvc_namespace="team-12",
+        standing=Standing.PROTECTED,
+        protection="",
+        reason="",
+        last_run="",
+        last_outcome=Outcome.UNCHANGED,
+        last_at=TODAY,
+        last_success=TODAY,
+        last_check=TODAY,
+        protected_until=TODAY,
+        unprotected_bytes=0,
+        failures=0,
+        next_due=NOON,
+    )
+    rows = tuple(replace(row, volume=f"pvc-{uuid5(NAMESPACE_DNS, str(number))}") for number in range(10_000))
+    crowd = replace(house.report(), volumes=rows)
+    registry = CollectorRegistry()
+    registry.register(Gauges(report=lambda: crowd))
+    for encode in (generate_latest, openmetrics):
+        assert 3_000_000 < len(encode(registry)) < 6_000_000
 
 
 def documented() -> Iterator[tuple[str, str, frozenset[str]]]:
@@ -195,3 +297,12 @@ def test_no_label_ever_holds_the_id_of_a_run_or_backup(
     house.keeper.active["x"] = running("pvc-a", Phase.DETACHING, backup="backup-1")
     values = {value for metric in registry.collect() for sample in metric.samples for value in sample.labels.values()}
     assert not {value for value in values if "run-" in value or "backup-1" in value or "ticket" in value}
+
+
+def test_a_pause_has_its_times_while_it_holds(registry: CollectorRegistry, house: House) -> None:
+    started, until = "lhbackupd_pause_started_timestamp_seconds", "lhbackupd_paused_until_timestamp_seconds"
+    assert registry.get_sample_value(started, {"policy": "*"}) is None
+    pause = Pause(policy="*", since=TODAY, until=NOON, by="uid 0")
+    house.keeper.orders._pauses = {"*": pause}
+    assert registry.get_sample_value(started, {"policy": "*"}) == TODAY.timestamp()
+    assert registry.get_sample_value(until, {"policy": "*"}) == NOON.timestamp()

@@ -9,7 +9,11 @@ from structlog.testing import CapturingLogger
 
 from lhbackupd.core.cluster import Backup, Fault, FaultKind, Setting, Target
 from lhbackupd.core.coverage import Cover, Coverage, Covers
+from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Outcome, Phase
+from lhbackupd.core.pausing import Pause
+from lhbackupd.core.retention import Verdict
+from lhbackupd.core.rpo import Judgement, Rpo
 from lhbackupd.engine.events import (
     CoverChanged,
     Defect,
@@ -17,9 +21,12 @@ from lhbackupd.engine.events import (
     JournalTrouble,
     Missed,
     Moved,
+    Ordered,
+    PauseOverdue,
     Polled,
     Pruned,
     Rescheduled,
+    RpoMoved,
 )
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.scheduler import Changes
@@ -166,26 +173,28 @@ def test_broken_volumes_and_lost_targets_are_said_once_each(said: Said) -> None:
 
 
 def test_missed_pruned_and_rescheduled_are_said(said: Said) -> None:
-    run = ended("pvc-a", Outcome.COMPLETED)
-    backups = tuple(Backup(name=name, volume="pvc-a", snapshot="s", state="Completed") for name in ("b1", "b2"))
+    backups = [Backup(name=name, volume="pvc-a", snapshot="s", state="Completed") for name in ("b1", "b2")]
+    gone = tuple(Verdict(backup, why="last 3: 3 are newer") for backup in backups)
     many = tuple(("nightly", f"pvc-{number}") for number in range(12))
     found = said.after(
         Missed(queued("pvc-a"), 3),
-        Pruned(run, backups, None),
-        Pruned(run, (), FAULT),
+        Pruned("nightly", "pvc-a", gone, None),
+        Pruned("nightly", "pvc-a", (), FAULT),
         Rescheduled(Changes(added=many, removed=(("nightly", "pvc-x"),))),
     )
     assert [(level, fields["action"]) for level, _, fields in found] == [
         ("warning", "schedule.missed"),
         ("info", "backup.pruned"),
+        ("info", "backup.pruned"),
         ("warning", "backup.prune-failed"),
         ("info", "schedule.added"),
         ("info", "schedule.removed"),
     ]
-    assert found[1][2]["backups"] == ["b1", "b2"]
-    assert found[2][2]["reason"] == FAULT.text
-    assert found[3][1].startswith("12 schedules added: nightly/pvc-0, ")
-    assert found[3][1].endswith(" and 2 more")
+    assert found[1][1] == "deleted backup b1 of volume pvc-a, made by nightly: last 3: 3 are newer"
+    assert (found[1][2]["backup"], found[1][2]["reason"]) == ("b1", "last 3: 3 are newer")
+    assert found[3][2]["reason"] == FAULT.text
+    assert found[4][1].startswith("12 schedules added: nightly/pvc-0, ")
+    assert found[4][1].endswith(" and 2 more")
 
 
 def test_trouble_with_the_journal_and_defects_are_errors(said: Said) -> None:
@@ -243,3 +252,40 @@ def test_a_policy_that_matches_no_volume_is_said_once(said: Said) -> None:
     assert (level, text) == ("warning", "policy lost matches no volume")
     [(level, text, _)] = said.after(CoverChanged(covers(("lost",)), covers()))
     assert (level, text) == ("info", "policy lost matches a volume by now")
+
+
+def test_orders_and_overdue_pauses_are_warnings_with_who_and_what(said: Said) -> None:
+    pause = Pause(policy="nightly", since=TODAY, until=NOON, by="uid 0")
+    found = said.after(
+        Ordered("cancel", "uid 7", "run r1 is called off", {"run": "r1"}), PauseOverdue(pause, pause.words(NOON))
+    )
+    assert found[0] == (
+        "warning", "run r1 is called off (uid 7)", {"action": "order.cancel", "by": "uid 7", "run": "r1"}
+    )  # fmt: skip
+    assert (found[1][0], found[1][2]) == ("warning", {"action": "pause.overdue", "policy": "nightly"})
+    assert found[1][1].endswith("what is due waits until `lhbackupd resume`")
+
+
+def test_a_run_that_a_person_asked_for_says_so(said: Said) -> None:
+    [(_, text, _)] = said.after(Moved(None, replace(queued("pvc-a"), manual=True)))
+    assert text == "run run-pvc-a of nightly for volume pvc-a: queued, asked for 2026-10-22 02:00:00 UTC"
+
+
+def test_an_rpo_that_will_be_missed_is_missed_and_is_kept_again_is_one_line_each(said: Said) -> None:
+    known = Exposure(policy="nightly", volume="pvc-a", born=TODAY, clear=TODAY, since=NOON, sign="it grew")
+    hour = timedelta(hours=1)
+    moves = ((Rpo.COMPLIANT, Rpo.AT_RISK), (Rpo.AT_RISK, Rpo.VIOLATED), (Rpo.VIOLATED, Rpo.COMPLIANT))
+    events = [RpoMoved(known, hour, was, Judgement(state=state, misses_at=NOON + hour)) for was, state in moves]
+    events[-1] = replace(events[-1], exposure=replace(known, since=None))
+    lines = said.after(*events)
+    assert [(level, fields["action"]) for level, _, fields in lines] == [
+        ("warning", "rpo.at-risk"),
+        ("error", "rpo.violated"),
+        ("info", "rpo.compliant"),
+    ]
+    assert lines[0][1] == (
+        "volume pvc-a under nightly: it will miss its RPO of 1 h at 2026-10-22 13:00:00 UTC; "
+        "exposed since 2026-10-22 12:00:00 UTC: it grew"
+    )
+    assert lines[0][2]["unprotected_since"] == "2026-10-22T12:00:00+00:00"
+    assert lines[2][1] == "volume pvc-a under nightly: its RPO of 1 h is kept"

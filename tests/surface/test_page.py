@@ -5,6 +5,7 @@ import pytest
 
 from lhbackupd.core.cluster import Fault, FaultKind, Node, Setting, Target
 from lhbackupd.core.model import Outcome, Phase
+from lhbackupd.core.pausing import Pause
 from lhbackupd.engine.events import Moved
 from lhbackupd.surface.pages.frame import Frame
 from lhbackupd.surface.pages.overview import ROWS, overview
@@ -134,3 +135,13 @@ def test_the_coming_day_is_drawn_and_said(house: House) -> None:
 def test_a_day_without_anything_due_says_when_there_is(house: House) -> None:
     house.has(volume("pvc-db"), policy=replace(HOURLY, name="yearly", cron="0 0 1 1 *"))
     assert "Nothing in the next 24 hours. yearly is due 2027-01-01 00:00" in shown(house).said
+
+
+def test_a_pause_is_an_alarm_at_the_top(house: House) -> None:
+    until = NOON + timedelta(hours=1)
+    pause = Pause(policy="nightly", since=NOON, until=until, by="uid 0", reason="<b>disks</b>")
+    house.keeper.orders._pauses = {"nightly": pause}
+    assert (
+        "Policy nightly is paused since 2026-10-22 12:00:00 UTC by uid 0: <b>disks</b>; "
+        "until 2026-10-22 13:00:00 UTC. What is due waits." in shown(house).said
+    )

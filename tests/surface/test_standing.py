@@ -6,11 +6,13 @@ import pytest
 from lhbackupd.core.admission import Slot, admit
 from lhbackupd.core.cluster import BackupProgress, Engine, Fault, FaultKind, Node, Setting, Target, Ticket
 from lhbackupd.core.commands import Seen
+from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.machine import decide
 from lhbackupd.core.model import Limits, Now, Outcome, Run
+from lhbackupd.core.pausing import ALL, Pause
 from lhbackupd.core.protection import after
 from lhbackupd.core.windows import parse_window
-from lhbackupd.surface.standing import Standing, Wait, standing, waits_for, why
+from lhbackupd.surface.standing import Standing, Wait, overdue, standing, waits_for, why
 from tests.surface.house import NIGHTLY, NOON, ORIGIN, ended, queued, running, volume
 
 VOLUME = volume("pvc-a", engines=(), replicas=())
@@ -28,28 +30,38 @@ READY = {"node-1": Node(name="node-1", ready=True)}
         (Outcome.YIELDED, Standing.UNPROTECTED),
         (Outcome.INTERRUPTED, Standing.UNPROTECTED),
         (Outcome.GONE, Standing.UNPROTECTED),
+        (Outcome.CANCELLED, Standing.UNPROTECTED),
         (Outcome.FAILED, Standing.FAILING),
     ],
 )
 def test_only_a_look_that_found_all_in_a_backup_protects(outcome: Outcome, expected: Standing) -> None:
-    assert standing(after(None, ended("pvc-a", outcome)), late=False) is expected
+    assert standing(after(None, ended("pvc-a", outcome)), beyond=False) is expected
 
 
 def test_a_volume_keeps_failing_until_it_is_protected() -> None:
     failing = after(None, ended("pvc-a", Outcome.FAILED, "no node"))
-    assert standing(after(failing, ended("pvc-a", Outcome.YIELDED)), late=False) is Standing.FAILING
-    assert standing(after(failing, ended("pvc-a", Outcome.UNCHANGED)), late=False) is Standing.PROTECTED
+    assert standing(after(failing, ended("pvc-a", Outcome.YIELDED)), beyond=False) is Standing.FAILING
+    assert standing(after(failing, ended("pvc-a", Outcome.UNCHANGED)), beyond=False) is Standing.PROTECTED
 
 
-def test_old_protection_is_none() -> None:
+def test_old_protection_is_none_where_something_may_have_been_written_since() -> None:
     word = after(None, ended("pvc-a", Outcome.COMPLETED))
-    assert standing(word, late=True) is Standing.UNPROTECTED
-    assert why(word, late=True) == "overdue: no run has finished since 2026-10-22 02:00:40 UTC"
+    touched = Exposure(policy="nightly", volume="pvc-a", born=NOON, clear=NOON, since=NOON, sign="x")
+    words = "overdue: no run has finished since 2026-10-22 02:00:40 UTC"
+    for known in (None, touched, replace(touched, since=None, doubt=NOON)):
+        assert overdue(word, NOON, known) == words
+    assert standing(word, beyond=True) is Standing.UNPROTECTED
+    assert why(word, beyond=words) == words
+
+
+def test_a_volume_that_nothing_touched_is_protected_by_its_last_backup_however_old() -> None:
+    word = after(None, ended("pvc-a", Outcome.COMPLETED))
+    assert not overdue(word, NOON, Exposure(policy="nightly", volume="pvc-a", born=NOON, clear=NOON))
 
 
 def test_a_failure_says_how_often_and_why() -> None:
     word = after(after(None, ended("pvc-a", Outcome.FAILED, "x")), ended("pvc-a", Outcome.FAILED, "no node"))
-    assert why(word, late=False) == "failed (2 times): no node"
+    assert why(word, beyond="") == "failed (2 times): no node"
 
 
 def decided(seen: Seen) -> Run:
@@ -123,3 +135,10 @@ def test_a_run_that_is_not_to_start_yet_waits_for_its_time_and_a_new_one_for_its
     assert waits_for(again, NOON) is Wait.TIME
     assert waits_for(again, NOON + timedelta(minutes=2)) is Wait.TURN
     assert waits_for(queued("pvc-a"), NOON) is Wait.TURN
+
+
+@pytest.mark.parametrize("name", ["nightly", ALL])
+def test_a_run_of_a_paused_policy_waits_for_it_to_be_resumed(name: str) -> None:
+    pause = Pause(policy=name, since=NOON, until=NOON, by="uid 0")
+    seen = Seen(volume=VOLUME, paused=pause.words(NOON), slot=Slot(node="", target=""))
+    assert waits_for(decided(seen), NOON) is Wait.PAUSE

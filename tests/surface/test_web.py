@@ -70,6 +70,10 @@ async def test_metrics_come_in_the_form_that_is_asked_for(client: httpx.AsyncCli
     assert any(family.name == "lhbackupd_ready" for family in plain_metrics(plain.text))
     opened = await client.get("/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0,*/*;q=0.1"})
     assert opened.headers["Content-Type"].startswith("application/openmetrics-text")
+    assert "Content-Encoding" in opened.headers  # httpx asks for it, as Prometheus does
+    raw = await client.get("/metrics", headers={"Accept-Encoding": "identity"})
+    assert "Content-Encoding" not in raw.headers
+    assert "lhbackupd_ready" in raw.text
     assert opened.text.endswith('\nlhbackupd_build_info{version="0.1.0"} 1.0\n# EOF\n')
 
 

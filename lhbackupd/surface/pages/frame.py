@@ -81,6 +81,7 @@ def alarms(report: Report) -> Html:
     """What is wrong with the daemon, or with Longhorn, and so with everything that is shown."""
     daemon, longhorn = report.daemon, report.longhorn
     found = [f"lhbackupd is not ready: {reason}" for reason in daemon.unready]
+    found += [f"{pause.words[:1].upper()}{pause.words[1:]}. What is due waits." for pause in report.paused]
     if not longhorn.reachable:
         found.append(f"Longhorn cannot be polled: {longhorn.fault}. Volumes are shown as last seen.")
     found += [f"Backup target {t.name} is not available: {t.message}" for t in longhorn.targets if not t.available]
@@ -95,7 +96,8 @@ def as_of(report: Report) -> Html:
 
 def _footer(frame: Frame) -> Html:
     daemon, root = frame.report.daemon, frame.root
-    about = f"lhbackupd {daemon.version}, up since {moment(daemon.started)}, origin {daemon.origin}. "
+    adopted = f" with {', '.join(daemon.adopted)} adopted" if daemon.adopted else ""
+    about = f"lhbackupd {daemon.version}, up since {moment(daemon.started)}, origin {daemon.origin}{adopted}. "
     words = "This page only reads. It keeps itself up to date; without scripts it loads itself every minute. "
     links = (link("status.json", f"{root}status.json"), " ", link("metrics", f"{root}metrics"))
     return el("footer", el("p", about, words, *links))

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 
 from lhbackupd.core.coverage import BARE
 from lhbackupd.core.model import Outcome
+from lhbackupd.core.rpo import Rpo
 from lhbackupd.surface.markup import Html, badge, el, join, table
 from lhbackupd.surface.report import CoveredVolume, Report, UncoveredVolume
 from lhbackupd.surface.standing import Standing
@@ -33,7 +34,9 @@ OUTCOME_TONE = {
     Outcome.REFUSED: BAD,
     Outcome.GONE: QUIET,
     Outcome.SHADOWED: QUIET,
+    Outcome.CANCELLED: QUIET,
 }
+RPO_TONE = {Rpo.COMPLIANT: GOOD, Rpo.VIOLATED: BAD, Rpo.AT_RISK: WARN, Rpo.UNCERTAIN: WARN}
 
 
 def link(words: object, path: str, **query: object) -> Html:
@@ -87,6 +90,11 @@ def outcome_badge(outcome: Outcome | None) -> Html:
 def standing_badge(standing: Standing) -> Html:
     """How a volume stands."""
     return badge(standing.value, STANDING_TONE[standing])
+
+
+def rpo_badge(rpo: Rpo) -> Html:
+    """How a volume stands to its policy's RPO; nothing where the policy has none."""
+    return badge(f"RPO {rpo.value}", RPO_TONE[rpo]) if rpo in RPO_TONE else Html()
 
 
 def state_of(row: UncoveredVolume) -> str:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lhbackupd.core.coverage import Cover
+from lhbackupd.core.rpo import Rpo
 from lhbackupd.surface.markup import Column, Html, badge, el, join, table
 from lhbackupd.surface.pages.frame import Frame, alarms, as_of, document
 from lhbackupd.surface.pages.parts import (
@@ -14,6 +15,7 @@ from lhbackupd.surface.pages.parts import (
     WARN,
     link,
     nothing,
+    rpo_badge,
     section,
     standing_badge,
     state_of,
@@ -51,6 +53,7 @@ class Row:
     namespace: str
     policy: str
     state: str
+    rpo: Rpo
     why: str
     covered: CoveredVolume | None
 
@@ -62,10 +65,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is asked for: words, state and policy, "" for any; the order, with "-" for its opposite; and the page."""
+    """What is asked for: words, state, RPO and policy, "" for any; order, "-" for its opposite; page."""
 
     q: str = ""
     state: str = ""
+    rpo: str = ""
     policy: str = ""
     sort: str = "state"
     page: int = 1
@@ -77,6 +81,7 @@ class Wanted:
         return cls(
             q=asked.get("q", "").strip()[:253],
             state=asked.get("state", ""),
+            rpo=asked.get("rpo", ""),
             policy=asked.get("policy", ""),
             sort=sort if sort.removeprefix("-") in _ORDERS else "state",
             page=max(1, int(page)) if page.isascii() and page.isdigit() and len(page) < 6 else 1,  # noqa: PLR2004
@@ -102,6 +107,7 @@ def rows_of(report: Report) -> list[Row]:
             namespace=row.pvc_namespace,
             policy=row.policy,
             state=row.standing.value,
+            rpo=row.rpo,
             why=row.reason,
             covered=row,
         )
@@ -114,6 +120,7 @@ def rows_of(report: Report) -> list[Row]:
             namespace=row.pvc_namespace,
             policy="",
             state=state_of(row),
+            rpo=Rpo.NONE,
             why=row.reason,
             covered=None,
         )
@@ -129,6 +136,7 @@ def chosen(rows: Iterable[Row], wanted: Wanted) -> list[Row]:
         row
         for row in rows
         if wanted.state in ("", row.state)
+        and wanted.rpo in ("", row.rpo.value)
         and wanted.policy in ("", row.policy)
         and (words in row.name.casefold() or words in row.volume.casefold())
     ]
@@ -147,6 +155,7 @@ def volumes(frame: Frame, wanted: Wanted) -> str:
     form = search(
         "volumes",
         Choice(name="state", label="State", values=STATES, chosen=wanted.state),
+        Choice(name="rpo", label="RPO", values=tuple(rpo.value for rpo in Rpo), chosen=wanted.rpo),
         Choice(
             name="policy",
             label="Policy",
@@ -191,7 +200,8 @@ def _column(name: str, order: str, wanted: Wanted) -> Column:
 
 
 def _query(wanted: Wanted, **instead: object) -> dict[str, object]:
-    asked = {"q": wanted.q, "state": wanted.state, "policy": wanted.policy, "sort": wanted.sort, **instead}
+    asked: dict[str, object] = {name: getattr(wanted, name) for name in ("q", "state", "rpo", "policy", "sort")}
+    asked |= instead
     return {key: value for key, value in asked.items() if (key, value) != ("sort", "state")}
 
 
@@ -203,7 +213,7 @@ def _row(row: Row, now: datetime) -> tuple[object, ...]:
         return name, badge(row.state, WARN if row.state == UNCOVERED else QUIET), nobody, row.why, "", "", ""
     return (
         name,
-        standing_badge(known.standing),
+        join((standing_badge(known.standing), " ", rpo_badge(known.rpo))),
         row.policy,
         row.why,
         when(known.protected_until, now),

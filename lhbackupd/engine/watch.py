@@ -1,0 +1,292 @@
+"""The watch over every volume's exposure: folds in each poll and each move of a run.
+
+What decides is `core/signs`, `core/exposure` and `core/rpo`; what follows is kept in `memory`, and compared with the
+policies' objectives. One task works off what has come in, in order and a slice at a time, so that 10,000 volumes do not
+hold up the event loop; nobody waits for it, least of all a volume that is to be given back.
+
+A volume that was not looked at for three times as long as a poll should take to come round is in doubt from its last
+look on, also across a restart.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from lhbackupd.clock import Clock
+from lhbackupd.core import exposure
+from lhbackupd.core.cluster import Volume
+from lhbackupd.core.exposure import Exposure
+from lhbackupd.core.model import Mode, Policy, Run
+from lhbackupd.core.rpo import Judgement, Rpo, expected_at, judge
+from lhbackupd.core.signs import Window, anew, look
+from lhbackupd.engine.books import Books
+from lhbackupd.engine.events import ClockStepped, Event, Moved, RpoMoved, Tell
+from lhbackupd.engine.intake import Offload
+from lhbackupd.engine.inventory import Picture
+from lhbackupd.engine.journal import Journal, JournalError
+from lhbackupd.engine.memory import Memory, Moment
+from lhbackupd.engine.scheduler import Key, Scheduler
+
+T = TypeVar("T")
+
+#: poll periods, and at least so many seconds, between two looks that leave no doubt
+PERIODS, LEAST = 3, 45.0
+#: volumes that are folded before others have the event loop again
+SLICE = 250
+#: seconds after which a journal that could not be read is tried again
+_AGAIN = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Polled:
+    before: Picture
+    after: Picture
+    monotonic: float
+
+
+class Watch:
+    """Knows the exposure of every schedule's volume. `policy` gives the one in force.
+
+    `period` gives how many seconds lie between two polls.
+    """
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        journal: Journal,
+        scheduler: Scheduler,
+        clock: Clock,
+        offload: Offload,
+        tell: Tell,
+        policy: Callable[[str], Policy | None],
+        period: Callable[[], float],
+    ) -> None:
+        self._books = books
+        self._scheduler = scheduler
+        self._clock = clock
+        self._tell = tell
+        self._policy = policy
+        self._period = period
+        self._memory = Memory(journal=journal, clock=clock, offload=offload)
+        self._inbox: deque[_Polled | Event] = deque()
+        self._woken = asyncio.Event()
+        self._read = False
+        #: the last look at volumes that the last list lacked
+        self._lagging: dict[str, Moment] = {}
+        self._unfinished: dict[str, Run] = {}
+        #: when a run last gave a volume back
+        self._released: dict[str, datetime] = {}
+        self._declared: tuple[Key, ...] = ()
+        self._by_volume: dict[str, tuple[Key, ...]] = {}
+        #: how a volume stood to its RPO when that was last told
+        self._told: dict[Key, Rpo] = {}
+
+    @property
+    def _gap(self) -> float:
+        """Seconds without a look that leave a doubt."""
+        return max(LEAST, PERIODS * self._period())
+
+    @property
+    def exposures(self) -> dict[Key, Exposure]:
+        """By policy and volume; empty until the journal was read and Longhorn polled."""
+        return self._memory.exposures
+
+    def exposed(self) -> dict[str, datetime]:
+        """Since when volumes may have data that is in no backup; before the first poll, since they last had none."""
+        if not self.exposures:
+            return self._books.exposed()
+        known = sorted((one.unprotected_since, key) for key, one in self.exposures.items() if one.unprotected_since)
+        # of several policies the earliest comes last, and stays
+        return {volume: since for since, (_, volume) in reversed(known)}
+
+    def polled(self, before: Picture, after: Picture) -> None:
+        """Longhorn has been polled."""
+        if self._read:  # there is nothing yet to compare it with, and the next poll shows as much
+            self._inbox.append(_Polled(before, after, self._clock.monotonic()))
+            self._woken.set()
+
+    def heard(self, event: Event) -> None:
+        """Something happened in the engine."""
+        if isinstance(event, (Moved, ClockStepped)):
+            self._inbox.append(event)
+            self._woken.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work off what comes in until `stop` is set and `wake` was called."""
+        while not stop.is_set() and not await self._open():
+            await self._clock.wait(stop, _AGAIN)
+        while not stop.is_set():
+            await self._work()
+            await self._woken.wait()
+            self._woken.clear()
+
+    def wake(self) -> None:
+        """Look whether it is time to stop."""
+        self._woken.set()
+
+    async def close(self) -> None:
+        """Work off what is left, and write down all there is."""
+        if self._read:
+            await self._work(last=True)
+
+    async def _open(self) -> bool:
+        """Read what was known before; whether the journal could be read."""
+        try:
+            await self._memory.open()
+        except JournalError as error:
+            self._books.note(error)
+            return False
+        for key, known in tuple(self.exposures.items()):
+            word = self._books.protections.get(key)
+            if word is not None and word.unprotected_bytes:  # a run may have found that just before the daemon ended
+                self._memory.put(key, exposure.found(known, word.unprotected_bytes))
+        self._read = True
+        return True
+
+    async def _work(self, *, last: bool = False) -> None:
+        while self._inbox:
+            match self._inbox.popleft():
+                case _Polled(before, after, monotonic):
+                    await self._look(before, after, monotonic)
+                    await self._compare()
+                case Moved(_, run):
+                    self._ran(run)
+                case ClockStepped(seconds) if seconds < 0:
+                    for key, known in tuple(self.exposures.items()):
+                        self._memory.put(key, exposure.set_back(known, timedelta(seconds=-seconds)))
+                case _:
+                    pass
+        try:
+            await self._memory.write(last=last)
+        except JournalError as error:
+            self._books.note(error)
+
+    async def _look(self, before: Picture, after: Picture, monotonic: float) -> None:
+        """Fold in a poll."""
+        listed = after.at is not None and after.at != before.at
+        now = Moment(wall=after.asked if listed and after.asked else self._clock.now(), monotonic=monotonic)
+        keys = self._keys()
+        holding = {run.volume for run in self._unfinished.values() if run.ticket}
+        async for name, volume in self._sliced(after.volumes.items()):
+            last = self._lagging.get(name, self._memory.last)
+            if not listed or name in after.unseen:
+                if last is not None:
+                    self._lagging[name] = last
+            else:
+                self._lagging.pop(name, None)
+                since = _wall(last, now) if last is not None and name in self._memory.looks else None
+                window = Window(after=since, until=max(after.at or now.wall, now.wall))
+                ours = name in holding or self._lately(name, since)
+                self._fold(volume, window, keys.get(name, ()), ours=ours)
+            if last is not None and now.monotonic - last.monotonic > self._gap:
+                self._unseen(keys.get(name, ()), last, now, after)
+        if listed:
+            self._memory.last = now
+            self._released = {name: at for name, at in self._released.items() if at >= now.wall}
+            self._forget(after.volumes)
+
+    def _fold(self, volume: Volume, window: Window, keys: Iterable[Key], *, ours: bool) -> None:
+        """Fold in one look at one volume."""
+        former = self._memory.looks.get(volume.name)
+        seen, signs = look(former, volume, window, ours=ours)
+        fresh = former is not None and anew(former, volume)
+        if seen is not former:
+            self._memory.remember(volume.name, seen)
+        for key in keys:
+            known = self.exposures.get(key)
+            if known is None or fresh:
+                known = exposure.begin(
+                    key[0], volume, window.until, None if fresh else self._books.protections.get(key)
+                )
+            for sign in signs:
+                known = exposure.shown(known, sign)
+            self._memory.put(key, known)
+
+    def _unseen(self, keys: Iterable[Key], last: Moment, now: Moment, picture: Picture) -> None:
+        """Put in doubt what nobody has looked at for too long, unless a run had it in its hands lately."""
+        why = (
+            f"Longhorn cannot be polled: {picture.fault.text}"
+            if picture.fault
+            else "nobody has looked at it for a while"
+        )
+        for key in keys:
+            known = self.exposures.get(key)
+            if known is None:
+                continue
+            lately = known.clear is not None and 0 <= (now.wall - known.clear).total_seconds() <= self._gap
+            if not lately:
+                self._memory.put(key, exposure.unwatched(known, _wall(last, now), why))
+
+    def _ran(self, run: Run) -> None:
+        """Fold in a run that has moved."""
+        if not run.finished:
+            self._unfinished[run.id] = run
+        elif (before := self._unfinished.pop(run.id, None)) and before.ticket:
+            self._released[run.volume] = self._clock.now()
+        key = (run.policy, run.volume)
+        if (known := self.exposures.get(key)) is not None:
+            last = self._lagging.get(run.volume, self._memory.last)
+            seen = self._memory.looks.get(run.volume)
+            self._memory.put(key, exposure.ran(known, run, seen, last.wall if last else None))
+
+    def _lately(self, name: str, after: datetime | None) -> bool:
+        """Whether a run gave the volume back since the look before."""
+        released = self._released.get(name)
+        return released is not None and (after is None or released >= after)
+
+    def _forget(self, volumes: Mapping[str, Volume]) -> None:
+        """Drop what is known of volumes that are gone, and of those that a policy is no longer for."""
+        for name in self._memory.looks.keys() - volumes.keys():
+            self._memory.drop_look(name)
+        for key in self.exposures.keys() - self._scheduler.schedules.keys():
+            self._memory.drop(key)
+            self._told.pop(key, None)
+        self._lagging = {name: last for name, last in self._lagging.items() if name in volumes}
+
+    def _keys(self) -> Mapping[str, tuple[Key, ...]]:
+        """The schedules by volume; put in order anew only when they have changed."""
+        declared = tuple(self._scheduler.schedules)
+        if declared != self._declared:
+            self._declared, self._by_volume = declared, {}
+            for key in declared:
+                self._by_volume[key[1]] = (*self._by_volume.get(key[1], ()), key)
+        return self._by_volume
+
+    async def _sliced(self, items: Iterable[T]) -> AsyncIterator[T]:
+        for number, item in enumerate(tuple(items), 1):
+            yield item
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+
+    async def _compare(self) -> None:
+        """Tell of every volume that misses its policy's RPO, will miss it, or does so no longer."""
+        now, runs = self._clock.now(), {(run.policy, run.volume): run for run in self._unfinished.values()}
+        following: dict[object, datetime] = {}  # many volumes share a schedule
+        async for key, trigger in self._sliced(self._scheduler.schedules.items()):
+            policy, known = self._policy(key[0]), self.exposures.get(key)
+            if policy is None or policy.mode is Mode.SHADOW or policy.rpo is None or known is None:
+                continue
+            if trigger not in following:
+                following[trigger] = trigger.get_next_fire_time(None, now)
+            verdict = self.verdict(key, now=now, next_due=following[trigger], run=runs.get(key))
+            was = self._told.get(key, Rpo.COMPLIANT)
+            # a doubt is no news: after an outage of Longhorn there is one about every volume
+            if verdict.state not in {was, Rpo.UNCERTAIN}:
+                self._told[key] = verdict.state
+                self._tell(RpoMoved(known, policy.rpo, was, verdict))
+
+    def verdict(self, key: Key, *, now: datetime, next_due: datetime | None, run: Run | None) -> Judgement:
+        """How a volume stands to its policy's RPO, reckoning with its next run and how long its runs take."""
+        known, policy = self.exposures.get(key), self._policy(key[0])
+        expected = expected_at(now=now, run=run, next_due=next_due, took=known.took if known else 0.0)
+        return judge(known, policy.rpo if policy else None, now, expected)
+
+
+def _wall(last: Moment, now: Moment) -> datetime:
+    """When a look was, by the wall clock as it is set now; the earlier of two answers where it was set since."""
+    gone = now.monotonic - last.monotonic
+    return last.wall if gone == float("inf") else min(last.wall, now.wall - timedelta(seconds=max(0.0, gone)))
