@@ -1,4 +1,4 @@
-"""One TCP connection to the HTTP surface, with an end for whoever is slow, and a place for whoever is not.
+"""One connection to the HTTP surface or the control socket: an end for whoever is slow, a place for whoever is not.
 
 uvicorn waits as long as a client likes for a request's head, and for a client that does not read its answer. Here
 both have a deadline, and connections are counted: where there are too many, the one that has been without a request
@@ -7,6 +7,7 @@ for longest makes way for the newest, so that a probe gets through while somebod
 
 import asyncio
 import socket
+import struct
 from typing import Any, cast
 
 from typing_extensions import override
@@ -21,7 +22,10 @@ _UNTAKEN = 20_000
 
 
 class Connection(H11Protocol):
-    """uvicorn's protocol with deadlines and a limit."""
+    """uvicorn's protocol with deadlines and a limit.
+
+    In the request's `client` a unix socket has `uid 0` and the process, where TCP has address and port.
+    """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -39,7 +43,7 @@ class Connection(H11Protocol):
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        _give_up_the_dead(transport)
+        self._meet(transport.get_extra_info("socket"))
         self._rest()
         if len(self.connections) > CONNECTIONS:
             idle = [one for one in cast("set[Connection]", self.connections) if one.idle]
@@ -88,8 +92,12 @@ class Connection(H11Protocol):
         self.idle_since = self.loop.time()
         self._head = self.loop.call_later(HEAD, self.drop)
 
-
-def _give_up_the_dead(transport: asyncio.Transport) -> None:
-    found = transport.get_extra_info("socket")
-    if found is not None and found.family in {socket.AF_INET, socket.AF_INET6} and hasattr(socket, "TCP_USER_TIMEOUT"):
-        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNTAKEN)
+    def _meet(self, made: socket.socket | None) -> None:
+        """Give up one that takes nothing; who is at the other end of a unix socket is what the kernel says."""
+        if made is None:
+            return
+        if made.family == socket.AF_UNIX:
+            pid, uid, _ = struct.unpack("3i", made.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+            self.client = (f"uid {uid}", pid)
+        elif hasattr(socket, "TCP_USER_TIMEOUT"):
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNTAKEN)

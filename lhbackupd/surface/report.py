@@ -264,7 +264,7 @@ class Report:
     next: tuple[DueNext, ...]
     #: newest first
     recent: tuple[FinishedRun, ...]
-    #: longest first
-    paused: tuple[PausedPolicy, ...] = ()
     #: what is due in the next 24 hours, soonest first; of one policy at most `status.MOST_DUES`
     day: tuple[DueNext, ...] = ()
+    #: longest first
+    paused: tuple[PausedPolicy, ...] = ()

@@ -7,7 +7,6 @@ does none of that. Its limits keep a careless or hostile client from using up th
 import asyncio
 import contextlib
 import socket
-import struct
 from collections.abc import Callable, Iterator
 
 import uvicorn
@@ -25,21 +24,6 @@ GRACE = 2
 
 class ListenError(Exception):
     """The address cannot be listened on; the text says which one and why."""
-
-
-class Protocol(Connection):
-    """uvicorn's protocol; who is at the other end of a unix socket is what the kernel says: `uid 0`, and its process.
-
-    In the request's `client` these stand where the address and the port do for TCP.
-    """
-
-    @override
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        made = transport.get_extra_info("socket")
-        if made is not None and made.family == socket.AF_UNIX:
-            pid, uid, _ = struct.unpack("3i", made.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-            self.client = (f"uid {uid}", pid)
 
 
 class Server(uvicorn.Server):
@@ -83,7 +67,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="none",
-        http=Protocol,
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -93,8 +93,8 @@ def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
         schedules=len(schedules),
         next=_next(schedules, upcoming),
         recent=tuple(rows.finished(run) for run in recent),
-        paused=tuple(rows.paused(pause, now) for pause in sources.keeper.orders.pauses),
         day=_day(schedules, now),
+        paused=tuple(rows.paused(pause, now) for pause in sources.keeper.orders.pauses),
     )
 
 

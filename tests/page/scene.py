@@ -9,6 +9,7 @@ from datetime import timedelta
 from prometheus_client import CollectorRegistry
 
 from lhbackupd.core.cluster import Backup, Node, Replica, Volume
+from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Keep, Match, Outcome, Phase, Policy, Run
 from lhbackupd.core.naming import LABEL_ORIGIN, LABEL_POLICY
 from lhbackupd.surface.findings import fault, warning
@@ -65,7 +66,7 @@ def history() -> list[Run]:
 
 def furnish(house: House) -> None:
     """Something of everything."""
-    keep = replace(NIGHTLY, keep=Keep(last=7))
+    keep = replace(NIGHTLY, keep=Keep(last=7), rpo=timedelta(hours=26))
     good = [volume(f"pvc-{name}", state="attached") for name in ("orders", "cart", "search", "media", "sessions")]
     house.has(*good, volume(FAILED), volume("pvc-new"), volume("pvc-parked"), volume("pvc-ledger"), policy=keep)
     house.has(volume("pvc-db", state="attached"), policy=HOURLY)
@@ -82,6 +83,13 @@ def furnish(house: House) -> None:
     for one in good:
         house.knows(ended(one.name, Outcome.COMPLETED, "backup b-1 holds it", protected_until=TODAY))
     house.knows(*history())
+    born = NOON - timedelta(days=60)
+    for name in ("cart", "search", "sessions", "media", "ledger"):
+        house.exposed(Exposure(policy="nightly", volume=f"pvc-{name}", born=born, clear=TODAY))
+    grown = {"since": NOON - timedelta(hours=20), "sign": "its head has grown while it was attached"}
+    house.exposed(Exposure(policy="nightly", volume="pvc-orders", born=born, clear=TODAY, **grown))
+    broken = {"since": NOON - timedelta(days=3), "sign": "its head has grown", "clear": NOON - timedelta(days=3)}
+    house.exposed(Exposure(policy="nightly", volume=FAILED, born=born, **broken))
     house.knows(ended("pvc-parked", Outcome.SUSPENDED, "detached, and Longhorn's setting forbids to attach it"))
     house.knows(ended("pvc-ledger", Outcome.UNCHANGED, "nothing new since 2026-10-01", protected_until=TODAY))
     hourly = ended("pvc-db", Outcome.COMPLETED, "backup b-2 holds it", policy="hourly", protected_until=TODAY)

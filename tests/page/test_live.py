@@ -2,22 +2,25 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from playwright.async_api import Page, expect
 
+from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Outcome
 from lhbackupd.engine.events import Moved
 from tests.e2e.harness import policy, staged
 from tests.page.conftest import Open
 from tests.page.scene import FAILED, Served, served
-from tests.surface.house import House, ended, volume
+from tests.surface.house import NOON, House, ended, volume
 
 
 def finish(shop: Served, name: str = FAILED) -> None:
     """A run of a volume ends well, and the engine says so."""
     run = replace(ended(name, Outcome.COMPLETED, "backup b-9 holds it"), id="run-now")
     shop.house.knows(run)
+    shop.house.exposed(Exposure(policy="nightly", volume=name, born=NOON - timedelta(days=60), clear=NOON))
     shop.house.recent.runs = (run, *shop.house.recent.runs)
     shop.web.changes(Moved(None, run))
 

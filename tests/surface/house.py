@@ -164,10 +164,6 @@ class House:
             key = (run.policy, run.volume)
             self.keeper.books.protections[key] = after(self.keeper.books.protections.get(key), run)
 
-    def exposed(self, *exposures: Exposure) -> None:
-        """This is what the watch has found."""
-        self.keeper.watch.exposures.update({(known.policy, known.volume): known for known in exposures})
-
     def keep(self, *runs: Run) -> None:
         """These runs have ended, and are in the journal."""
         self.journal.enqueue([replace(run, phase=Phase.QUEUED, finished_at=None, outcome=None) for run in runs])
@@ -176,6 +172,10 @@ class House:
 
     async def history(self, *, volume: str | None, policy: str | None, limit: int) -> tuple[Run, ...]:
         return self.journal.history(volume=volume, policy=policy, limit=limit)
+
+    def exposed(self, *exposures: Exposure) -> None:
+        """This is what the watch has found."""
+        self.keeper.watch.exposures.update({(known.policy, known.volume): known for known in exposures})
 
     def known(self, key: tuple[str, str]) -> Protection | None:
         return self.keeper.books.protections.get(key)

@@ -4,13 +4,11 @@ from datetime import timedelta
 import pytest
 
 from lhbackupd.core.cluster import Fault, FaultKind, Node, Setting, Target
-from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Outcome, Phase
 from lhbackupd.core.pausing import Pause
 from lhbackupd.engine.events import Moved
 from lhbackupd.surface.pages.frame import Frame
 from lhbackupd.surface.pages.overview import ROWS, overview
-from lhbackupd.surface.pages.volumes import Wanted, volumes
 from tests.surface.house import HOURLY, NOON, House, ended, queued, running, volume
 from tests.surface.test_web import Document, read
 
@@ -108,29 +106,6 @@ def test_a_long_table_is_cut_and_says_so(house: House) -> None:
     assert 'and 3 more: see <a href="volumes">all volumes</a>' in text
 
 
-def test_a_pause_is_an_alarm_at_the_top(house: House) -> None:
-    until = NOON + timedelta(hours=1)
-    pause = Pause(policy="nightly", since=NOON, until=until, by="uid 0", reason="<b>disks</b>")
-    house.keeper.orders._pauses = {"nightly": pause}
-    assert (
-        "Policy nightly is paused since 2026-10-22 12:00:00 UTC by uid 0: <b>disks</b>; "
-        "until 2026-10-22 13:00:00 UTC. What is due waits." in shown(house).said
-    )
-
-
-def test_rpos_are_counted_and_lead_to_their_volumes(house: House) -> None:
-    house.has(volume("pvc-a"), volume("pvc-b"), policy=replace(HOURLY, name="nightly", rpo=timedelta(hours=26)))
-    house.exposed(
-        Exposure(policy="nightly", volume="pvc-a", born=NOON - timedelta(days=9), since=NOON - timedelta(days=2)),
-        Exposure(policy="nightly", volume="pvc-b", born=NOON - timedelta(days=9), clear=NOON),
-    )
-    assert '<a href="volumes?rpo=violated"><b>1</b><span>RPO violated</span></a>' in page(house)
-    frame = Frame(report=house.report(), version="v", path="volumes")
-    listed = read(volumes(frame, Wanted.read({"rpo": "violated"}))).said
-    assert "1 to 1 of 1" in listed
-    assert "RPO violated" in listed
-
-
 def test_what_is_wrong_comes_with_its_next_step(house: House) -> None:
     house.has(volume("pvc-a"), volume("pvc-b"), volume("pvc-c"))
     house.look(volumes={**house.inventory.picture.volumes, "pvc-x": volume("pvc-x", pvc_namespace="other")})
@@ -160,3 +135,13 @@ def test_the_coming_day_is_drawn_and_said(house: House) -> None:
 def test_a_day_without_anything_due_says_when_there_is(house: House) -> None:
     house.has(volume("pvc-db"), policy=replace(HOURLY, name="yearly", cron="0 0 1 1 *"))
     assert "Nothing in the next 24 hours. yearly is due 2027-01-01 00:00" in shown(house).said
+
+
+def test_a_pause_is_an_alarm_at_the_top(house: House) -> None:
+    until = NOON + timedelta(hours=1)
+    pause = Pause(policy="nightly", since=NOON, until=until, by="uid 0", reason="<b>disks</b>")
+    house.keeper.orders._pauses = {"nightly": pause}
+    assert (
+        "Policy nightly is paused since 2026-10-22 12:00:00 UTC by uid 0: <b>disks</b>; "
+        "until 2026-10-22 13:00:00 UTC. What is due waits." in shown(house).said
+    )

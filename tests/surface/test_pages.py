@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lhbackupd.core.cluster import Backup, Replica
+from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Exclude, Keep, Match, Outcome, Phase, Run
 from lhbackupd.core.naming import LABEL_ORIGIN, LABEL_POLICY
+from lhbackupd.core.rpo import Rpo
 from lhbackupd.surface.findings import Diagnosis, Level, fault
 from lhbackupd.surface.markup import Html, el, text
 from lhbackupd.surface.pages.frame import Frame
@@ -118,7 +120,8 @@ def test_two_hundred_rows_are_one_page(house: House) -> None:
 
 @given(st.lists(st.sampled_from(["a", "b", "c"]), max_size=20), st.sampled_from(sorted(_ORDERS)))
 def test_filtering_takes_away_and_sorting_does_not(names: list[str], sort: str) -> None:
-    made = [Row(volume=n, pvc="", namespace="", policy="", state="uncovered", why="", covered=None) for n in names]
+    bare = Row(volume="", pvc="", namespace="", policy="", state="uncovered", rpo=Rpo.NONE, why="", covered=None)
+    made = [replace(bare, volume=name) for name in names]
     found = chosen(made, Wanted(sort=sort))
     assert sorted(row.name for row in found) == sorted(names)
     assert chosen(found, Wanted(q="a")) == [row for row in found if row.name == "a"]
@@ -192,6 +195,30 @@ async def test_who_is_left_out_on_purpose_is_said_and_not_counted_as_wrong(
     assert "Policies that match no volume: unused." in said
     assert [row.state for row in rows_of(house.report())] == ["protected", "excluded"]
     assert "scratch" in read((await client.get("/volumes/pvc-x")).text).said
+
+
+async def test_an_rpo_is_shown_as_kept_at_risk_missed_or_unknown(client: httpx.AsyncClient, house: House) -> None:
+    house.has(*(volume(f"pvc-{name}") for name in "abcd"), policy=replace(NIGHTLY, rpo=timedelta(hours=26)))
+    born = NOON - timedelta(days=9)
+    for name, known in {
+        "a": {"clear": TODAY},
+        "b": {"clear": TODAY, "since": NOON - timedelta(hours=20), "sign": "its head has grown"},
+        "c": {"clear": TODAY, "since": NOON - timedelta(hours=30), "sign": "a pod uses it"},
+        "d": {"clear": TODAY, "doubt": NOON - timedelta(hours=1), "why": "Longhorn was not polled"},
+    }.items():
+        house.knows(ended(f"pvc-{name}", Outcome.COMPLETED, protected_until=TODAY))
+        house.exposed(Exposure(policy="nightly", volume=f"pvc-{name}", born=born, **known))
+    found = {row.volume: row.rpo for row in rows_of(house.report())}
+    assert [found[f"pvc-{name}"] for name in "abcd"] == [Rpo.COMPLIANT, Rpo.AT_RISK, Rpo.VIOLATED, Rpo.UNCERTAIN]
+    said = read((await client.get("/")).text).said
+    assert "1 of 4 volumes is not protected" in said
+    assert "1RPO violated1RPO at-risk1RPO uncertain" in said
+    assert "RPO at risk 2" in said
+    assert "its head has grown" in said
+    assert [row.volume for row in chosen(rows_of(house.report()), Wanted(rpo="at-risk"))] == ["pvc-b"]
+    said = read((await client.get("/volumes/pvc-c")).text).said
+    assert "its RPO of 1 d 2 h was missed at" in said
+    assert "a pod uses it" in said
 
 
 # Plan and doctor

@@ -3,8 +3,6 @@
 What is wrong comes first, with its next step; what is well is a number.
 """
 
-from collections import Counter
-
 from lhbackupd.core.rpo import Rpo
 from lhbackupd.surface.markup import Html, badge, el, join, table
 from lhbackupd.surface.pages.advice import advice, uncovered_advice
@@ -19,6 +17,7 @@ from lhbackupd.surface.pages.parts import (
     facts,
     link,
     nothing,
+    rpo_badge,
     section,
     standing_badge,
     volume_link,
@@ -26,7 +25,7 @@ from lhbackupd.surface.pages.parts import (
 )
 from lhbackupd.surface.pages.runs import finished_table, running_table, waiting_table
 from lhbackupd.surface.pages.timeline import timeline
-from lhbackupd.surface.report import CoveredVolume, NodeState, Report, Totals
+from lhbackupd.surface.report import NodeState, Report, Totals
 from lhbackupd.surface.standing import Standing
 
 #: what nobody has to see to; of a shadow nothing is claimed
@@ -47,6 +46,7 @@ def overview(frame: Frame) -> str:
         _tiles(report),
         _aside(report),
         _unprotected(report),
+        _risks(report),
         _running(report),
         _waiting(report),
         _day(report),
@@ -80,17 +80,43 @@ def _tiles(report: Report) -> Html:
         ("protected", totals.protected, GOOD),
     )
     tiles = [_tile(number, name, tone, link_to="volumes", state=name) for name, number, tone in states]
-    rpo = Counter(row.rpo for row in report.volumes)
-    if rpo.keys() - {Rpo.NONE}:
+    if any(row.rpo is not Rpo.NONE for row in report.volumes):
+        rpos = (Rpo.VIOLATED, Rpo.AT_RISK, Rpo.UNCERTAIN)
         tiles += [
-            _tile(rpo[state], f"RPO {state.value}", RPO_TONE[state], link_to="volumes", rpo=state.value)
-            for state in (Rpo.VIOLATED, Rpo.AT_RISK, Rpo.UNCERTAIN)
+            _tile(_so_many(report, rpo), f"RPO {rpo.value}", RPO_TONE[rpo], link_to="volumes", rpo=rpo) for rpo in rpos
         ]
     tiles += [
         _tile(len(report.running), "running", PLAIN, link_to="runs#running"),
         _tile(len(report.waiting), "waiting", PLAIN, link_to="runs#waiting"),
     ]
     return el("ul", *tiles, class_="tiles")
+
+
+def _so_many(report: Report, rpo: Rpo) -> int:
+    """The volumes that stand so to the RPO of a policy of theirs."""
+    return len({row.volume for row in report.volumes if row.rpo is rpo})
+
+
+def _risks(report: Report) -> Html:
+    """What is protected today, and may not be for long, or of which nobody knows."""
+    rows = [row for row in report.volumes if row.standing in _FINE and row.rpo in {Rpo.AT_RISK, Rpo.UNCERTAIN}]
+    if not rows:
+        return Html()
+    lines = (
+        (
+            volume_link(row.volume, row.pvc, row.pvc_namespace),
+            row.policy,
+            rpo_badge(row.rpo),
+            row.objective,
+            row.exposure,
+            when(row.next_due, report.at),
+        )
+        for row in rows[:ROWS]
+    )
+    columns = ("Volume", "Policy", "RPO", "What is foreseen", "Exposure", "Next run")
+    more = _more(len(rows) - ROWS, link("all volumes", "volumes", sort="state", rpo=Rpo.AT_RISK))
+    inner = table(columns, lines, caption="Protected volumes whose RPO is at risk, or not known to be kept")
+    return section("RPO at risk", inner, more, id_="risk", count=len(rows))
 
 
 def _aside(report: Report) -> Html:
@@ -122,7 +148,7 @@ def _unprotected(report: Report) -> Html:
         (
             volume_link(row.volume, row.pvc, row.pvc_namespace),
             standing_badge(row.standing),
-            join((row.reason, el("br"), el("small", _small(row)))),
+            join((row.reason, " ", rpo_badge(row.rpo), el("br"), el("small", f"{row.policy}: {row.protection}"))),
             advice(row),
             when(row.next_due, report.at),
         )
@@ -142,11 +168,6 @@ def _unprotected(report: Report) -> Html:
     inner = table(columns, lines, caption="Volumes that are not protected, worst first")
     more = _more(count - len(lines), link("all volumes", "volumes"))
     return section("Not protected", inner, more, id_="unprotected", count=count)
-
-
-def _small(row: CoveredVolume) -> str:
-    """Under which policy, up to when it is protected, and since when it is exposed."""
-    return "; ".join(part for part in (f"{row.policy}: {row.protection}", row.exposure) if part)
 
 
 def _more(count: int, where: Html) -> Html:

@@ -36,7 +36,7 @@ OUTCOME_TONE = {
     Outcome.SHADOWED: QUIET,
     Outcome.CANCELLED: QUIET,
 }
-RPO_TONE = {Rpo.COMPLIANT: GOOD, Rpo.VIOLATED: BAD, Rpo.AT_RISK: WARN, Rpo.UNCERTAIN: WARN, Rpo.NONE: QUIET}
+RPO_TONE = {Rpo.COMPLIANT: GOOD, Rpo.VIOLATED: BAD, Rpo.AT_RISK: WARN, Rpo.UNCERTAIN: WARN}
 
 
 def link(words: object, path: str, **query: object) -> Html:
@@ -92,9 +92,9 @@ def standing_badge(standing: Standing) -> Html:
     return badge(standing.value, STANDING_TONE[standing])
 
 
-def rpo_badge(row: CoveredVolume) -> Html:
+def rpo_badge(rpo: Rpo) -> Html:
     """How a volume stands to its policy's RPO; nothing where the policy has none."""
-    return Html() if row.rpo is Rpo.NONE else badge(f"RPO {row.rpo.value}", RPO_TONE[row.rpo])
+    return badge(f"RPO {rpo.value}", RPO_TONE[rpo]) if rpo in RPO_TONE else Html()
 
 
 def state_of(row: UncoveredVolume) -> str:

@@ -58,12 +58,16 @@ def _broken(frame: Frame, made: Plan) -> Html:
         return Html()
     parts: list[Html] = []
     if made.overruns:
-        parts.append(el("p", f"{made.overruns:,} runs are not done when their policy is due again, which is skipped"))
+        parts.append(el("p", f"{_runs_of(made.overruns)} not done when the policy is due again, which is then skipped"))
     if made.put_off:
-        parts.append(el("p", f"{made.put_off:,} runs have not begun when their window closes"))
+        parts.append(el("p", f"{_runs_of(made.put_off)} still waiting when the window closes"))
     if made.misses:
         parts.append(_misses(frame, made.misses))
     return section("What cannot be kept", *parts, id_="misses")
+
+
+def _runs_of(count: int) -> str:
+    return "1 run is" if count == 1 else f"{count:,} runs are"
 
 
 def _misses(frame: Frame, misses: tuple[Miss, ...]) -> Html:
@@ -89,7 +93,7 @@ def _rest(count: int) -> Html:
 
 def _peaks(made: Plan) -> Html:
     def shown(peaks: Iterable[Peak]) -> Html:
-        return join((badge(f"{p.name}: {p.most} of {p.limit}", _tone(p)) for p in peaks), " ")
+        return join((badge(f"{p.name or 'not known yet'}: {p.most} of {p.limit}", _tone(p)) for p in peaks), " ")
 
     return section(
         "Most at once",

@@ -6,7 +6,6 @@ from datetime import datetime
 from lhbackupd.core.coverage import BARE
 from lhbackupd.core.model import Run
 from lhbackupd.core.outlook import Planned
-from lhbackupd.core.rpo import Rpo
 from lhbackupd.surface.explanation import Explanation
 from lhbackupd.surface.markup import Html, badge, el, join
 from lhbackupd.surface.pages.advice import advice, uncovered_advice
@@ -98,10 +97,10 @@ def _covered(row: CoveredVolume, planned: Planned | None, now: datetime) -> Html
     known_facts = facts(
         (
             ("State", join((standing_badge(row.standing), " ", row.protection))),
-            ("Exposure", row.exposure),
-            ("RPO", join((rpo_badge(row), " ", row.objective)) if row.rpo is not Rpo.NONE else ""),
             ("Why", row.reason),
             ("What to do", advice(row)),
+            ("RPO", join((rpo_badge(row.rpo), " ", row.objective)) if row.objective else ""),
+            ("Exposure", row.exposure),
             ("Next run", when(row.next_due, now)),
             ("Expected", _expected(planned, now)),
             ("Last run", last),

@@ -53,6 +53,7 @@ class Row:
     namespace: str
     policy: str
     state: str
+    rpo: Rpo
     why: str
     covered: CoveredVolume | None
 
@@ -64,12 +65,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is asked for: words, state, policy, RPO ("" for any); the order, with "-" for its opposite; and the page."""
+    """What is asked for: words, state, RPO and policy, "" for any; order, "-" for its opposite; page."""
 
     q: str = ""
     state: str = ""
-    policy: str = ""
     rpo: str = ""
+    policy: str = ""
     sort: str = "state"
     page: int = 1
 
@@ -80,8 +81,8 @@ class Wanted:
         return cls(
             q=asked.get("q", "").strip()[:253],
             state=asked.get("state", ""),
-            policy=asked.get("policy", ""),
             rpo=asked.get("rpo", ""),
+            policy=asked.get("policy", ""),
             sort=sort if sort.removeprefix("-") in _ORDERS else "state",
             page=max(1, int(page)) if page.isascii() and page.isdigit() and len(page) < 6 else 1,  # noqa: PLR2004
         )
@@ -106,6 +107,7 @@ def rows_of(report: Report) -> list[Row]:
             namespace=row.pvc_namespace,
             policy=row.policy,
             state=row.standing.value,
+            rpo=row.rpo,
             why=row.reason,
             covered=row,
         )
@@ -118,6 +120,7 @@ def rows_of(report: Report) -> list[Row]:
             namespace=row.pvc_namespace,
             policy="",
             state=state_of(row),
+            rpo=Rpo.NONE,
             why=row.reason,
             covered=None,
         )
@@ -133,8 +136,8 @@ def chosen(rows: Iterable[Row], wanted: Wanted) -> list[Row]:
         row
         for row in rows
         if wanted.state in ("", row.state)
+        and wanted.rpo in ("", row.rpo.value)
         and wanted.policy in ("", row.policy)
-        and (not wanted.rpo or (row.covered is not None and row.covered.rpo == wanted.rpo))
         and (words in row.name.casefold() or words in row.volume.casefold())
     ]
     found.sort(key=lambda row: (row.name, row.volume, row.policy))
@@ -152,13 +155,13 @@ def volumes(frame: Frame, wanted: Wanted) -> str:
     form = search(
         "volumes",
         Choice(name="state", label="State", values=STATES, chosen=wanted.state),
+        Choice(name="rpo", label="RPO", values=tuple(rpo.value for rpo in Rpo), chosen=wanted.rpo),
         Choice(
             name="policy",
             label="Policy",
             values=tuple(sorted({row.policy for row in report.volumes})),
             chosen=wanted.policy,
         ),
-        Choice(name="rpo", label="RPO", values=tuple(state.value for state in Rpo), chosen=wanted.rpo),
         words=wanted.q,
         words_name="q",
         words_label="Name contains",
@@ -197,14 +200,8 @@ def _column(name: str, order: str, wanted: Wanted) -> Column:
 
 
 def _query(wanted: Wanted, **instead: object) -> dict[str, object]:
-    asked = {
-        "q": wanted.q,
-        "state": wanted.state,
-        "policy": wanted.policy,
-        "rpo": wanted.rpo,
-        "sort": wanted.sort,
-        **instead,
-    }
+    asked: dict[str, object] = {name: getattr(wanted, name) for name in ("q", "state", "rpo", "policy", "sort")}
+    asked |= instead
     return {key: value for key, value in asked.items() if (key, value) != ("sort", "state")}
 
 
@@ -216,9 +213,9 @@ def _row(row: Row, now: datetime) -> tuple[object, ...]:
         return name, badge(row.state, WARN if row.state == UNCOVERED else QUIET), nobody, row.why, "", "", ""
     return (
         name,
-        join((standing_badge(known.standing), " ", rpo_badge(known))),
+        join((standing_badge(known.standing), " ", rpo_badge(known.rpo))),
         row.policy,
-        join((row.why, el("br"), el("small", known.exposure))) if known.exposure else row.why,
+        row.why,
         when(known.protected_until, now),
         when(known.last_check, now),
         when(known.next_due, now),
