@@ -74,11 +74,12 @@ class Changes:
         while True:
             await self._dirty.wait()
             self._dirty.clear()
-            begun = time.monotonic()
-            if self._listeners and (version := await self._thread(self._version)) != self._said:
-                self._said = version
-                self._tell(version)
-            await asyncio.sleep(max(LOOK, _REST * (time.monotonic() - begun)))
+            for _ in range(2):  # the first look may be shown what was made, and kept, just before the event
+                begun = time.monotonic()
+                if self._listeners and (version := await self._thread(self._version)) != self._said:
+                    self._said = version
+                    self._tell(version)
+                await asyncio.sleep(max(LOOK, _REST * (time.monotonic() - begun)))
 
     def _tell(self, version: str | None) -> None:
         for queue in self._listeners:
