@@ -6,7 +6,7 @@ queued in the same transaction; tidying up comes after that and can fail nothing
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -104,9 +104,9 @@ class Keeper:
         """The policy in force under this name."""
         return self.rules.policies.get(name)
 
-    def claims(self, runs: Iterable[Run]) -> dict[str, Claim]:
+    def claims(self, runs: Collection[Run]) -> dict[str, Claim]:
         """What runs ask of the order, by their ids."""
-        exposed = self.watch.exposed()
+        exposed = self.watch.exposed({run.volume for run in runs})
         return {run.id: self.books.claim(run, self.policy(run.policy), exposed.get(run.volume)) for run in runs}
 
     def setting(self) -> Setting:

@@ -95,13 +95,20 @@ class Watch:
         """By policy and volume; empty until the journal was read and Longhorn polled."""
         return self._memory.exposures
 
-    def exposed(self) -> dict[str, datetime]:
-        """Since when volumes may have data that is in no backup; before the first poll, since they last had none."""
+    def exposed(self, volumes: Iterable[str] | None = None) -> dict[str, datetime]:
+        """Since when `volumes`, or all, may have data that is in no backup of one of their policies.
+
+        Before the first poll, since they last had none. May be called from threads.
+        """
         if not self.exposures:
             return self._books.exposed()
-        known = sorted((one.unprotected_since, key) for key, one in self.exposures.items() if one.unprotected_since)
-        # of several policies the earliest comes last, and stays
-        return {volume: since for since, (_, volume) in reversed(known)}
+        keys, exposures = self._keys(), self.exposures
+        found = {
+            volume: [one.unprotected_since for key in keys.get(volume, ()) if (one := exposures.get(key)) is not None]
+            for volume in (keys if volumes is None else volumes)
+        }
+        moments = {volume: [since for since in sinces if since is not None] for volume, sinces in found.items()}
+        return {volume: min(sinces) for volume, sinces in moments.items() if sinces}
 
     def polled(self, before: Picture, after: Picture) -> None:
         """Longhorn has been polled."""
@@ -251,9 +258,10 @@ class Watch:
         """The schedules by volume; put in order anew only when they have changed."""
         declared = tuple(self._scheduler.schedules)
         if declared != self._declared:
-            self._declared, self._by_volume = declared, {}
+            found: dict[str, tuple[Key, ...]] = {}
             for key in declared:
-                self._by_volume[key[1]] = (*self._by_volume.get(key[1], ()), key)
+                found[key[1]] = (*found.get(key[1], ()), key)
+            self._by_volume, self._declared = found, declared
         return self._by_volume
 
     async def _sliced(self, items: Iterable[T]) -> AsyncIterator[T]:

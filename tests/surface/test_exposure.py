@@ -128,3 +128,14 @@ def test_exposure_in_words(known: Exposure, expected: str) -> None:
 )
 def test_an_objective_in_words(state: Rpo, expected: str) -> None:
     assert words.objective(Judgement(state=state), HOUR) == expected
+
+
+def test_of_several_policies_the_earliest_exposure_counts_and_only_volumes_that_are_asked_for(house: House) -> None:
+    house.has(volume("pvc-a"), volume("pvc-b"))
+    house.has(volume("pvc-a"), volume("pvc-b"), policy=replace(NIGHTLY, name="hourly"))
+    early, late = NOON - 5 * HOUR, NOON - 2 * HOUR
+    house.exposed(
+        written(late), written(early, policy="hourly"), written(late, volume="pvc-b"), replace(CLEAR, volume="pvc-c")
+    )
+    assert house.keeper.watch.exposed() == {"pvc-a": early, "pvc-b": late}
+    assert house.keeper.watch.exposed(["pvc-b", "pvc-x"]) == {"pvc-b": late}
