@@ -171,6 +171,29 @@ async def test_a_longhorn_that_does_not_answer_is_asked_ever_more_rarely(rig: Ri
         await promises.hold(rig, engine)
 
 
+async def test_runs_that_are_due_while_longhorn_does_not_answer_are_not_let_in_over_and_over(rig: Rig) -> None:
+    for number in range(4):
+        await rig.volume(f"v{number}", data=8 * MIB)
+        await rig.call(
+            "POST",
+            "/sim/pods",
+            {"name": f"pod-{number}", "namespace": "shop", "volume": f"v{number}", "node": "node-1"},
+        )
+    await rig.clock.sleep(60)
+    async with rig.daemon(rig.config(cron='"0 2 * * *"')) as engine:
+        await rig.clock.sleep(40)
+        await meet(rig, "503")
+        await rig.clock.sleep(60)
+        before = await asked(rig)
+        await rig.clock.sleep(600)
+        assert len(engine.keeper.unfinished()) == 4
+        polls, runs = 600 / engine.inventory.period * 5, 4 * 80
+        assert polls < await asked(rig) - before < polls + runs
+        await heal(rig)
+        await rig.finished(4)
+        await promises.hold(rig, engine)
+
+
 async def asked(rig: Rig) -> int:
     """Requests that Longhorn has had, those about what is only the simulator's left out."""
     requests = (await rig.call("GET", "/sim/requests"))["requests"]
