@@ -22,6 +22,8 @@ from lhbackupd.config.section import Amount, FilePath, History, Label, Lease, Se
 from lhbackupd.core import model
 
 _LIMITS, _RETRY = model.Limits(), model.Retry()
+#: sections whose changes a reload puts in force; those of all others want a restart
+RELOADED = frozenset({"limits", "retry", "policy", "exclude"})
 
 
 class Longhorn(Section):
