@@ -11,6 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lhbackupd.cli.main import main
+from lhbackupd.core.machine import EDGES
+from lhbackupd.core.model import Outcome, Phase
 from tests.config.test_deployment import unit
 from tests.deploy.alarms import ROOT
 from tests.deploy.pages import Page, commands, faults, lines, ours
@@ -139,6 +141,27 @@ def defaults(command: click.Command, config: str) -> dict[str, Any]:
         inner = {name: command.get_command(context, name) for name in command.list_commands(context)}
         found |= {name: defaults(one, config) for name, one in inner.items() if one is not None}
     return found
+
+
+def drawn() -> str:
+    """The moves of a run, in the order of its phases."""
+    order = list(Phase)
+    lines = ["flowchart TD", *(f"    {phase.name}([{phase.value}])" for phase in order)]
+    edges = sorted(EDGES, key=lambda edge: tuple(map(order.index, edge)))
+    return "\n".join((*lines, *(f"    {before.name} --> {after.name}" for before, after in edges))) + "\n"
+
+
+def test_the_way_of_a_run_is_drawn_as_the_code_goes() -> None:
+    page = Page.read(ROOT / "docs" / "how-a-run-works.md")
+    assert list(page.blocks("mermaid")) == [drawn()]
+    assert re.findall(r"^\| `([\w-]+)` \|", page.text, re.MULTILINE) == list(Phase)
+
+
+def test_the_readme_names_all_phases_and_outcomes() -> None:
+    text = Page.read(ROOT / "README.md")
+    assert " → ".join(Phase) + "\n" in set(text.blocks(""))
+    rows = re.findall(r"^\| (`[\w`, -]+`) \|", text.prose, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"[\w-]+", row)} == set(Outcome)
 
 
 def test_the_files_are_installed_where_the_unit_and_getting_started_look_for_them(tmp_path: Path) -> None:
