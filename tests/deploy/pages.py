@@ -42,8 +42,8 @@ LANGUAGES = frozenset({"", "ini", "json", "mermaid", "sh", "toml", "yaml"})
 OF_TESTS = frozenset({"LHBACKUPD_AXE", "LHBACKUPD_SCREENSHOTS"})
 #: where names of files in running text start from
 _BASES = (ROOT, ROOT / "lhbackupd")
-#: files of other projects: Longhorn's manager, and Kubernetes' labels
-_ELSEWHERE = re.compile(r"(?:api|manager|engineapi)/\w+\.go|recurring-job(?:-group)?\.longhorn\.io/NAME|URL/\w+")
+#: files of Longhorn's manager, labels, and what is put behind an address
+_ELSEWHERE = re.compile(r"(?:api|manager|engineapi)/\w+\.go|[\w.-]+\.io/\w+|URL/\w+")
 _OPERATORS = frozenset("();<>|&")
 
 
@@ -242,13 +242,17 @@ def links(page: Page) -> Iterator[str]:
 
 
 def files(page: Page) -> Iterator[str]:
-    """Files that are named in running text exist."""
+    """Files that are named in running text exist, and tests in them."""
     for span in page.spans():
         name = span.partition(":")[0].rstrip("/")
         if not re.fullmatch(r"[\w.-]+(?:/[\w.-]+)+", name) or _ELSEWHERE.fullmatch(name):
             continue
-        if not any((base / each).exists() for base in (*_BASES, page.path.parent) for each in (name, f"{name}.py")):
+        paths = [base / each for base in (*_BASES, page.path.parent) for each in (name, f"{name}.py")]
+        found = next((path for path in paths if path.exists()), None)
+        if found is None:
             yield f"{span}: there is no such file"
+        elif "::" in span and f"def {span.partition('::')[2]}(" not in found.read_text():
+            yield f"{span}: there is no such test"
 
 
 CHECKS = (commands, programs, configurations, data, links, files)

@@ -74,6 +74,7 @@ def test_comments_name_files_at_all() -> None:
         ("See [there](design.md#five-wishes).", "no such heading"),
         ("See [below](#nothing).", "no such heading"),
         ("See `core/oracle.py`.", "there is no such file"),
+        ("Held by `tests/core/test_machine.py::test_all`.", "there is no such test"),
     ],
 )
 def test_a_fault_on_a_page_is_found(text: str, fault: str) -> None:
