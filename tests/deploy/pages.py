@@ -29,6 +29,7 @@ PROGRAMS = {
     "docker": "no engine here: test_the_container_is_run_as_its_file_says, and hadolint in CI",
     "editor": "the reader's own",
     "eval": "what it evaluates is looked at as well",
+    "export": "the shell's own; the variables must be keys",
     "journalctl": "the service's log, on a machine with systemd",
     "kubectl": "no cluster here: the folders that it applies must exist, and are held against Kubernetes' schemas",
     "pip": "CI installs the wheel; the extras that it names must exist",
