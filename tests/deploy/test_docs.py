@@ -3,16 +3,21 @@
 import re
 import shlex
 import subprocess
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from lhbackupd.cli.main import main
+from lhbackupd.config import load
 from lhbackupd.core.machine import EDGES
 from lhbackupd.core.model import Outcome, Phase
+from lhbackupd.core.recurring import NativeJob
+from lhbackupd.surface.imported import policies
 from tests.config.test_deployment import unit
 from tests.deploy.alarms import ROOT
 from tests.deploy.pages import Page, commands, faults, lines, ours
@@ -163,6 +168,25 @@ def test_the_readme_names_all_phases_and_outcomes() -> None:
     assert " → ".join(Phase) + "\n" in set(text.blocks(""))
     rows = re.findall(r"^\| (`[\w`, -]+`) \|", text.prose, re.MULTILINE)
     assert {name for row in rows for name in re.findall(r"[\w-]+", row)} == set(Outcome)
+
+
+def test_the_job_to_go_back_to_is_the_policy_as_it_would_be_imported(tmp_path: Path) -> None:
+    page = Page.read(ROOT / "docs" / "native-jobs.md")
+    (written,), (job,) = page.blocks("toml"), page.blocks("yaml")
+    spec = yaml.safe_load(job)["spec"]
+    native = NativeJob(
+        name=spec["name"],
+        task=spec["task"],
+        cron=spec["cron"],
+        groups=tuple(spec["groups"]),
+        retain=spec["retain"],
+        concurrency=spec["concurrency"],
+    )
+    loaded = []
+    for text in (textwrap.dedent(written), policies([native], {}).replace('"shadow"', '"active"')):
+        (tmp_path / "config.toml").write_text(text)
+        loaded.append(load(tmp_path / "config.toml", {}).policies)
+    assert loaded[0] == loaded[1]
 
 
 def test_the_files_are_installed_where_the_unit_and_getting_started_look_for_them(tmp_path: Path) -> None:
