@@ -33,8 +33,9 @@ All keys, made from the schema by `lhbackupd config reference`; the same as a fi
 - No key holds a secret: keys marked *secret* name the file that does. Under systemd such a file can be a credential
   ([the unit](../systemd/lhbackupd.service) has the lines, and [getting-started.md](getting-started.md) the steps), in
   Kubernetes a mounted Secret. A new secret in the same file wants no restart: those of `[longhorn]` are read again when
-  a connection is lost or refused with 401, those of messages and pings each time. The one exception is the password in
-  a `state.url` of PostgreSQL: give that as `LHBACKUPD_STATE__URL`.
+  a connection is lost or refused with 401, those of messages and pings each time. (systemd copies a credential when
+  the service starts; there it does.) The one exception is the password in a `state.url` of PostgreSQL: give that as
+  `LHBACKUPD_STATE__URL`.
 """
 _WIDTH = 120
 #: values that are refused, but for a few readers that take the first

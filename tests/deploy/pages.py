@@ -146,7 +146,7 @@ def commands(page: Page) -> Iterator[str]:
     """Our commands take what they are given."""
     for given in ours(page):
         try:
-            _parse(given)
+            parse(given)
         except click.ClickException as error:
             yield f"lhbackupd {shlex.join(given)}: {error.format_message()}"
     for line in lines(page, ""):
@@ -154,7 +154,8 @@ def commands(page: Page) -> Iterator[str]:
             yield f"{line}: a command in a block that is not marked as sh"
 
 
-def _parse(given: list[str]) -> None:
+def parse(given: list[str]) -> None:
+    """Have the command line take arguments, without doing anything. Raises click.ClickException."""
     command: click.Command = main
     context, arguments = click.Context(command, info_name="lhbackupd"), [*given]
     while isinstance(command, click.Group):
