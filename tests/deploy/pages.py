@@ -147,6 +147,8 @@ def commands(page: Page) -> Iterator[str]:
     for given in ours(page):
         try:
             parse(given)
+        except click.exceptions.Exit:
+            continue  # it was asked for help, or its version
         except click.ClickException as error:
             yield f"lhbackupd {shlex.join(given)}: {error.format_message()}"
     for line in lines(page, ""):
@@ -157,10 +159,12 @@ def commands(page: Page) -> Iterator[str]:
 def parse(given: list[str]) -> None:
     """Have the command line take arguments, without doing anything. Raises click.ClickException."""
     command: click.Command = main
-    context, arguments = click.Context(command, info_name="lhbackupd"), [*given]
+    context, arguments = click.Context(command, info_name="lhbackupd", **command.context_settings), [*given]
     while isinstance(command, click.Group):
         if not arguments:
             raise click.UsageError("names a group of commands, and none of it")
+        if arguments[0].startswith("-"):
+            break  # an option of the group itself
         name, found, arguments = command.resolve_command(context, arguments)
         assert found is not None, name
         command, context = found, click.Context(found, info_name=name, parent=context)
