@@ -22,8 +22,6 @@ from lhbackupd.config.section import Amount, FilePath, History, Label, Lease, Se
 from lhbackupd.core import model
 
 _LIMITS, _RETRY = model.Limits(), model.Retry()
-#: sections whose changes a reload puts in force; those of all others want a restart
-RELOADED = frozenset({"limits", "retry", "policy", "exclude"})
 
 
 class Longhorn(Section):
@@ -173,6 +171,10 @@ class Retry(Section):
 
     def value(self) -> model.Retry:
         return model.Retry(first=self.first, longest=self.longest)
+
+
+#: sections whose changes a reload puts in force; those of all others want a restart
+RELOADED = frozenset({"limits", "retry", "policy", "exclude"})
 
 
 class Settings(BaseSettings):
