@@ -43,8 +43,8 @@ LANGUAGES = frozenset({"", "ini", "json", "mermaid", "sh", "toml", "yaml"})
 OF_TESTS = frozenset({"LHBACKUPD_AXE", "LHBACKUPD_SCREENSHOTS"})
 #: where names of files in running text start from
 _BASES = (ROOT, ROOT / "lhbackupd")
-#: files of Longhorn's manager, labels, and what is put behind an address
-_ELSEWHERE = re.compile(r"(?:api|manager|engineapi)/\w+\.go|[\w.-]+\.io/\w+|URL/\w+")
+#: files of Longhorn's manager and of client-go, labels, and what is put behind an address
+_ELSEWHERE = re.compile(r"(?:api|manager|engineapi)/\w+\.go|tools/record|[\w.-]+\.io/\w+|URL/\w+")
 _OPERATORS = frozenset("();<>|&")
 
 
