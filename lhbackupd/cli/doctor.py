@@ -87,19 +87,16 @@ def gather(config: Config, clock: Clock) -> Facts:
 
 
 def _daemon(config: Config) -> DaemonFacts:
-    control = ""
     try:
-        raw = ask(config.control.socket, "GET", "/v1/status", timeout=_TIMEOUT)
+        _, report = ask(config.control.socket, "GET", "/v1/status", Report, timeout=_TIMEOUT)
+        return DaemonFacts(report=report)
     except (Unanswered, Declined) as error:
         control = str(error)
-        try:
-            raw = fetch(config, timeout=_TIMEOUT)
-        except (OSError, Refused):
-            return DaemonFacts(control=control)
     try:
-        return DaemonFacts(report=msgspec.json.decode(raw, type=Report), control=control)
-    except msgspec.MsgspecError as error:
-        return DaemonFacts(control=f"what answers is no lhbackupd of this version: {error}")
+        _, report = fetch(config, "status.json", Report, timeout=_TIMEOUT)
+        return DaemonFacts(report=report, control=control)
+    except (OSError, Refused):
+        return DaemonFacts(control=control)
 
 
 def _journal(config: Config, also: Iterable[Run] = ()) -> JournalFacts:

@@ -59,12 +59,11 @@ def command(config_path: Path, clock: Clock, as_json: bool) -> None:
 def _through_the_daemon(config: Config) -> Left | None:
     """What the running daemon answers; None if none listens. Raises AlreadyRunning for one that cannot be asked."""
     try:
-        raw = ask(config.control.socket, "POST", "/v1/leave", timeout=_TIMEOUT)
+        return ask(config.control.socket, "POST", "/v1/leave", Left, timeout=_TIMEOUT)[1]
     except Unanswered as error:
         if error.absent:
             return None
         raise AlreadyRunning(str(error)) from error
-    return msgspec.json.decode(raw, type=Left)
 
 
 def _origin(config: Config, stack: ExitStack) -> Origin:

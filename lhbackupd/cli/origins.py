@@ -3,8 +3,6 @@
 from collections import Counter
 from contextlib import ExitStack
 
-import msgspec
-
 from lhbackupd.assembly import connect
 from lhbackupd.cli.door import Declined, Unanswered, ask
 from lhbackupd.clock import Clock
@@ -26,8 +24,8 @@ class Unknown(Exception):  # noqa: N818 -- says what is the case
 def known_origin(config: Config, stack: ExitStack) -> Origin:
     """Our origin, with those adopted: as the daemon says, or its journal while it is down. Raises Unknown."""
     try:
-        report = msgspec.json.decode(ask(config.control.socket, "GET", "/v1/status", timeout=_TIMEOUT), type=Report)
-    except (Unanswered, Declined, msgspec.MsgspecError):
+        _, report = ask(config.control.socket, "GET", "/v1/status", Report, timeout=_TIMEOUT)
+    except (Unanswered, Declined):
         pass
     else:
         daemon = report.daemon

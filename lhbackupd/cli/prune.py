@@ -81,8 +81,7 @@ def command(
     if dry_run:
         _dry_run(config, clock, policy, volume, origins, as_json=as_json)
         return
-    raw = order(config, "/v1/prune", {"policy": policy, "volume": volume}, timeout=_TIMEOUT)
-    answer = msgspec.json.decode(raw, type=PrunedNow)
+    raw, answer = order(config, "/v1/prune", {"policy": policy, "volume": volume}, PrunedNow, timeout=_TIMEOUT)
     if as_json:
         click.echo(raw)
     else:
