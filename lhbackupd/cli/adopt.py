@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from lhbackupd.assembly import Unusable
 from lhbackupd.cli.door import Declined, Unanswered, ask
-from lhbackupd.cli.options import FAILED, UNREACHABLE, clock_option, config_option, die, order, read_config, say
+from lhbackupd.cli.options import FAILED, UNREACHABLE, USAGE, clock_option, config_option, die, order, read_config, say
 from lhbackupd.cli.origins import Unknown, known_origin, origins, surveyed
 from lhbackupd.clock import Clock
 from lhbackupd.config import Config
@@ -74,8 +75,10 @@ def _adopt_origin(config: Config, clock: Clock, origin: str, *, as_json: bool) -
         with ExitStack() as stack:
             known = known_origin(config, stack)
         survey = asyncio.run(surveyed(config, clock))
-    except (Unknown, OSError, ValueError) as error:
+    except Unknown as error:
         die([str(error)], FAILED)
+    except Unusable as error:
+        die([str(error)], USAGE)
     except LonghornError as error:
         die([f"Longhorn at {config.longhorn.url} cannot be reached: {error}; nothing was adopted"], UNREACHABLE)
     found = origins(survey)

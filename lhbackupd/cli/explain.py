@@ -26,9 +26,14 @@ _BACKUPS = 12
 def command(volume: str, config_path: Path, everything: bool, as_json: bool) -> None:
     """Say of one volume which policies are for it and why, what came of it, what is new, and what comes next.
 
-    Changes nothing. Exit code 0 if it is protected, or left alone on purpose, 1 if it is not, 2 for a wrong
-    configuration or a volume that there is not, 3 if the daemon cannot be reached.
-    """
+    Changes nothing. Exit code 0 if it is protected, or left alone on purpose, 1 if it is unprotected, failing, violates
+    an RPO or nobody backs it up, 2 for a wrong configuration or a volume that there is not, 3 if the daemon cannot be
+    reached.
+
+    \b
+    lhbackupd explain pvc-4f1c2a
+    lhbackupd explain pvc-4f1c2a --all
+    """  # noqa: D301 -- click wants the character itself
     config = read_config(config_path)
     if not NAME.fullmatch(volume):
         die([NO_NAME], USAGE)

@@ -4,7 +4,7 @@ Exit codes: 0 fine, 1 something is unprotected or failed, 2 usage or configurati
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -99,6 +99,15 @@ def order(config: Config, route: str, body: object, shape: type[T], *, timeout: 
             UNREACHABLE)  # fmt: skip
     except Declined as error:
         die([str(error)], FAILED)
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """What went wrong, tasks' groups taken apart."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error
 
 
 def read_config(path: Path) -> Config:

@@ -30,9 +30,9 @@ def known_origin(config: Config, stack: ExitStack) -> Origin:
     else:
         daemon = report.daemon
         return Origin(instance=daemon.instance, journal=daemon.origin, adopted=frozenset(daemon.adopted))
-    journal = Journal(url=config.state.url, readonly=True)
-    stack.callback(journal.close)
     try:
+        journal = Journal(url=config.state.url, readonly=True)
+        stack.callback(journal.close)
         journal.identify()
         adopted = journal.notes(ADOPTED, str)
     except JournalError as error:
@@ -43,7 +43,7 @@ def known_origin(config: Config, stack: ExitStack) -> Origin:
 
 
 async def surveyed(config: Config, clock: Clock) -> Survey:
-    """All that is in Longhorn. Raises LonghornError, and OSError and ValueError for a client that cannot be had."""
+    """All that is in Longhorn. Raises LonghornError and Unusable."""
     longhorn = connect(config, clock=clock)
     try:
         groups = any(policy.match.group for policy in config.policies)

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from lhbackupd.cli.options import FAILED, UNREACHABLE, clock_option, config_option, die, order, read_config, say
+from lhbackupd.assembly import Unusable
+from lhbackupd.cli.options import FAILED, UNREACHABLE, USAGE, clock_option, config_option, die, order, read_config, say
 from lhbackupd.cli.origins import Unknown, known_origin, surveyed
 from lhbackupd.cli.screen import Screen, table
 from lhbackupd.clock import Clock
@@ -106,8 +107,8 @@ def _dry_run(
         survey = asyncio.run(surveyed(config, clock))
     except Unknown as error:
         die([str(error)], FAILED)
-    except (OSError, ValueError) as error:
-        die([str(error)], FAILED)
+    except Unusable as error:
+        die([str(error)], USAGE)
     except LonghornError as error:
         die([f"Longhorn at {config.longhorn.url} cannot be reached: {error}"], UNREACHABLE)
     listed = [each.name for each in survey.volumes]
