@@ -99,6 +99,7 @@ class Daemon:
                 await self._listen(tasks, done)
                 keeping = tasks.create_task(engine.keeper.run(), name="keeper")
                 tasks.create_task(engine.inventory.run(stop), name="inventory")
+                tasks.create_task(engine.audit.run(stop), name="audit")
                 tasks.create_task(self._reload(hup, done), name="reload")
                 tasks.create_task(self._prune(done), name="prune")
                 tasks.create_task(self._pulse.run(done), name="pulse")
