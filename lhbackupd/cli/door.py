@@ -62,7 +62,10 @@ def ask(path: Path, method: str, route: str, shape: type[T], *, timeout: float, 
     try:
         return raw, msgspec.json.decode(raw, type=shape)
     except (msgspec.MsgspecError, UnicodeError) as error:
-        raise Unanswered(f"what answers at {path} is no lhbackupd of this version: {error}", absent=False) from error
+        done = "" if method == "GET" else ", and may have done what it was asked for"
+        raise Unanswered(
+            f"what answers at {path} is no lhbackupd of this version{done}: {error}", absent=False
+        ) from error
 
 
 def _words(body: bytes) -> str:

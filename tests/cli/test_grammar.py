@@ -188,7 +188,10 @@ def documented(path: tuple[str, ...]) -> str:
     return text
 
 
-async def test_what_json_prints_is_one_versioned_document_whose_fields_the_docs_name(tmp_path: Path) -> None:
+async def test_what_json_prints_is_one_versioned_document_whose_fields_the_docs_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
     async with staged(tmp_path) as stage:
         await stage.longhorn.allow(True)
         await stage.longhorn.create("pvc-4f1c2a", data=8 * 2**20)
@@ -200,6 +203,9 @@ async def test_what_json_prints_is_one_versioned_document_whose_fields_the_docs_
         run = ""
         for path in READERS:
             words = [run if word == "69a4f30c1b22aa" else word for word in examples(path)[0] if word != "--wait"]
+            text = await asyncio.to_thread(call, path, file, *words)
+            assert text.exit_code in {0, 1}, (path, text.output)
+            assert "\x1b" not in text.output, f"{path}: colours where there is no terminal"
             answer = await asyncio.to_thread(call, path, file, *words, "--json")
             assert answer.exit_code in {0, 1}, (path, answer.output)
             document = json.loads(answer.stdout)
