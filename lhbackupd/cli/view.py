@@ -45,10 +45,10 @@ class View:
     def lines(self, width: int, height: int) -> list[Text]:
         """At most `height` lines of at most `width` cells."""
         head = list(self._head())
-        parts = list(_parts(self.report)) if self.report else []
+        parts = list(_parts(self.report, height)) if self.report else []
         room = height - len(head)
         if room < len(parts):
-            lines = [*head, *(title for title, _ in parts)]
+            lines = [*head, *(title for title, *_ in parts)]
             left = len(lines) - height + 1
             lines[height - 1 :] = [_line((f"… and {left} more lines: the terminal is too small", WARN))]
         else:
@@ -82,21 +82,25 @@ def _line(*cells: Cell) -> Text:
     return line
 
 
-#: a title, and its rows
-Part = tuple[Text, list[Text]]
+#: a title, as many rows as could be shown, and how many there are
+Part = tuple[Text, list[Text], int]
 
 
-def _parts(report: Report) -> Iterator[Part]:
+def _parts(report: Report, most: int) -> Iterator[Part]:
+    """What the picture is made of; of ten thousand rows only `most` are made."""
     bad = [row for row in report.volumes if row.standing not in CALM]
+    rest = report.uncovered[: max(0, most - len(bad))]
     found = (
-        ("RPO by policy", "", [_objective(one, report) for one in report.objectives]),
-        ("not protected", "", [*map(_unprotected, bad), *map(_bare, report.uncovered)]),
-        ("running", "phase, backup, time in the phase", [_running(run, report) for run in report.running]),
-        ("waiting", "for how long, and for what", [_waiting(run, report) for run in report.waiting]),
-    )
-    for title, hint, rows in found:
+        ("RPO by policy", "", len(report.objectives), [_objective(one, report) for one in report.objectives[:most]]),
+        ("not protected", "", len(bad) + len(report.uncovered), [*map(_unprotected, bad[:most]), *map(_bare, rest)]),
+        ("running", "phase, backup, time in the phase", len(report.running),
+            [_running(run, report) for run in report.running[:most]]),
+        ("waiting", "for how long, and for what", len(report.waiting),
+            [_waiting(run, report) for run in report.waiting[:most]]),
+    )  # fmt: skip
+    for title, hint, count, rows in found:
         words = f"  {hint}" if rows and hint else ""
-        yield _line((f"{title}: {len(rows) or 'nothing'}", HEAD), (words, QUIET)), _aligned(rows)
+        yield _line((f"{title}: {count or 'nothing'}", HEAD), (words, QUIET)), _aligned(rows), count
 
 
 def _aligned(rows: Sequence[Sequence[Cell]]) -> list[Text]:
@@ -115,17 +119,17 @@ def _aligned(rows: Sequence[Sequence[Cell]]) -> list[Text]:
 
 def _fitted(parts: Sequence[Part], room: int) -> Iterator[Text]:
     """The parts in so many lines, at least one for each; an empty line between them if all of it has room."""
-    wants = [1 + len(rows) for _, rows in parts]
+    wants = [1 + count for _, _, count in parts]
     airy = sum(wants) + len(parts) <= room
-    for (title, rows), got in zip(parts, shares(wants, room), strict=True):
+    for (title, rows, count), got in zip(parts, shares(wants, room), strict=True):
         if airy:
             yield Text()
         yield title
-        if got > len(rows):
+        if got > count:
             yield from rows
         elif got > 1:
             yield from rows[: got - 2]
-            yield _line((f"  … and {len(rows) - got + 2} more", WARN))
+            yield _line((f"  … and {count - got + 2} more", WARN))
 
 
 def shares(wants: Sequence[int], room: int) -> list[int]:

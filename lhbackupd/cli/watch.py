@@ -1,7 +1,8 @@
 """`lhbackupd status --watch`: asks the daemon again and again, and shows what it says.
 
-It is asked every second, or more seldom where an answer takes long: the daemon's pages look for changes at the same
-pace, so that watching costs it no more than an open page. A daemon that does not answer is asked on.
+It is asked every second, or more seldom where an answer takes long: at the pace at which the daemon looks for changes
+that it tells its pages of, and without taking one of the few places of those who listen for them. A daemon that does
+not answer is asked on.
 """
 
 import signal

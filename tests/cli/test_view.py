@@ -73,12 +73,12 @@ def test_a_terminal_that_has_no_room_for_the_titles_says_that_it_is_too_small(ho
 
 def test_a_queue_without_room_says_how_many_more_wait(house: House) -> None:
     house.has(volume("pvc-a"))
-    for number in range(40):
+    for number in range(400):
         house.keeper.waiting[str(number)] = replace(queued("pvc-a", reason="waits for its turn"), id=str(number))
     lines = drawn(house.report(), height=20)
     rows = [line for line in lines if line.endswith("waits for its turn")]
-    assert lines[-1] == f"  … and {40 - len(rows)} more"
-    assert "waiting: 40  for how long, and for what" in lines
+    assert lines[-1] == f"  … and {400 - len(rows)} more"
+    assert "waiting: 400  for how long, and for what" in lines
 
 
 def test_words_that_do_not_fit_end_in_an_ellipsis(house: House) -> None:
