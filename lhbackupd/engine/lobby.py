@@ -72,7 +72,7 @@ class Lobby:
             if run.not_before is not None and run.not_before > now and not self._orders.cancelled(run.id):
                 continue
             try:
-                seen = self._orders.heeded(await self._glance(run), run)
+                seen = self._surroundings.trails.beside(self._orders.heeded(await self._glance(run), run), run)
                 after, _ = decide(run, seen, Now(wall=now), self._surroundings.policy(run.policy), self._orders.origin)
             except Exception as error:  # noqa: BLE001 -- nor must it keep others from being let in
                 self._tell(Defect(run, error))
@@ -93,5 +93,5 @@ class Lobby:
         if volume is None and picture.at is not None and picture.fault is None:
             return await self._gateway.look(run)
         fault = None if volume is not None else picture.fault or _NOT_LISTED
-        target = self._surroundings.target(volume.backup_target) if volume else None
-        return Seen(volume=volume, fault=fault, setting=self._surroundings.setting(), target=target, slot=_PROBE)
+        target = picture.targets.get(volume.backup_target) if volume else None
+        return Seen(volume=volume, fault=fault, setting=picture.setting, target=target, slot=_PROBE)

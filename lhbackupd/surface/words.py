@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 from lhbackupd.core.cluster import Setting
 from lhbackupd.core.exposure import Exposure
-from lhbackupd.core.model import PROTECTED, Outcome, Run
-from lhbackupd.core.protection import Protection
+from lhbackupd.core.model import Outcome, Run
+from lhbackupd.core.protection import UPHELD, Protection
 from lhbackupd.core.rpo import Judgement, Rpo
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -39,7 +39,7 @@ def protection(word: Protection, *, late: bool = False) -> str:
     """Up to when a volume's data is in a backup; `late` says that the last word on it is too old to be believed."""
     if word.last_outcome is None:
         return "never backed up"
-    if word.last_outcome in PROTECTED and not late:
+    if word.last_outcome in UPHELD and not late:
         return _protected(word)
     if word.unprotected_bytes:
         since = f"since {moment(word.protected_until)}" if word.protected_until else "and never backed up"
@@ -48,6 +48,10 @@ def protection(word: Protection, *, late: bool = False) -> str:
 
 
 def _protected(word: Protection) -> str:
+    if word.last_outcome is Outcome.NOT_INSPECTED:
+        return (
+            f"protected as of {moment(word.protected_until)}, not inspected since" if word.protected_until else "empty"
+        )
     if word.last_outcome is Outcome.UNCHANGED:
         return f"protected, unchanged since {moment(word.last_success)}" if word.last_success else "protected, empty"
     return f"protected as of {moment(word.protected_until)}" if word.protected_until else "protected"

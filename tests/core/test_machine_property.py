@@ -19,10 +19,10 @@ from lhbackupd.core.cluster import Fault, FaultKind, Setting, Target, Volume
 from lhbackupd.core.commands import AskBackup, Attach, Command, CreateSnapshot, Detach, Seen
 from lhbackupd.core.holding import ASK_AGAIN
 from lhbackupd.core.machine import EDGES, decide, views
-from lhbackupd.core.model import Detached, Keep, Limits, Mode, Now, Outcome, Phase, Policy, Retry, Run
+from lhbackupd.core.model import Detached, Keep, Limits, Mode, Now, Outcome, Phase, Policy, Run
 from lhbackupd.core.naming import LABEL_RUN, made_by
 from lhbackupd.core.retention import expired
-from lhbackupd.core.retry import successor
+from lhbackupd.core.retry import Retry, successor
 
 from .examples import ORIGIN, made, nodes
 from .longhorn_model import Backup, Longhorn, Ticket

@@ -13,9 +13,10 @@ from lhbackupd.clock import Clock
 from lhbackupd.core.cluster import Fault, Node, Setting, Target, Volume
 from lhbackupd.core.commands import Command, Seen
 from lhbackupd.core.exposure import Exposure
-from lhbackupd.core.model import Limits, Match, Origin, Outcome, Phase, Policy, Retry, Run
+from lhbackupd.core.model import Limits, Match, Origin, Outcome, Phase, Policy, Run
 from lhbackupd.core.protection import Protection, after
 from lhbackupd.core.retention import Verdict
+from lhbackupd.core.retry import Retry
 from lhbackupd.engine.inventory import Inventory, Picture
 from lhbackupd.engine.journal import Journal
 from lhbackupd.engine.keeper import Keeper
