@@ -48,13 +48,10 @@ def protection(word: Protection, *, late: bool = False) -> str:
 
 
 def _protected(word: Protection) -> str:
-    if word.last_outcome is Outcome.NOT_INSPECTED:
-        return (
-            f"protected as of {moment(word.protected_until)}, not inspected since" if word.protected_until else "empty"
-        )
     if word.last_outcome is Outcome.UNCHANGED:
         return f"protected, unchanged since {moment(word.last_success)}" if word.last_success else "protected, empty"
-    return f"protected as of {moment(word.protected_until)}" if word.protected_until else "protected"
+    since = ", not inspected since" if word.last_outcome is Outcome.NOT_INSPECTED else ""
+    return f"protected as of {moment(word.protected_until)}{since}" if word.protected_until else "protected"
 
 
 def exposure(known: Exposure) -> str:
