@@ -175,6 +175,7 @@ class Keeper:
 
     async def _turn(self) -> None:
         self.orders.heed()
+        await self.trails.follow()
         await self.coverage.look(self._inventory.picture, self.rules.policies, self.rules.excludes)
         try:
             await self.books.probe()

@@ -5,9 +5,9 @@ folded outlives a restart: trails and the time of the last look at the events ar
 keeps from being written shows again in the next look as new, so that more is inspected than need be, never less.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from lhbackupd.clock import Clock
@@ -40,6 +40,34 @@ class _Looks:
     last: Moment
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Poll:
+    """A poll, when it had ended, and what of our own runs it is to be seen beside."""
+
+    before: Picture
+    after: Picture
+    asked: datetime
+    #: the attaches that it shows; None where they were not asked for anew
+    attaches: Attaches | None
+    ended: Moment
+    #: volumes that runs have, or want; those that they have had since they were last seen at rest
+    busy: frozenset[str] = frozenset()
+    had: frozenset[str] = frozenset()
+    #: when tickets of ours got a volume, by Longhorn's clock
+    ours: Mapping[str, tuple[datetime, ...]] = field(default_factory=dict)
+
+    def listed(self, name: str) -> bool:
+        """Whether it says how a volume is that no run has."""
+        after = self.after
+        return after.at != self.before.at and name not in after.unseen and name not in self.busy
+
+    @property
+    def rested(self) -> frozenset[str]:
+        """Those of the volumes that runs have had which it shows at rest, or no longer at all."""
+        shown = {name: self.after.volumes.get(name) for name in self.had if self.listed(name)}
+        return frozenset(name for name, volume in shown.items() if volume is None or volume.plainly_detached)
+
+
 class Trails:
     """The trails of all volumes; none are followed while no policy asks for it."""
 
@@ -54,6 +82,8 @@ class Trails:
         self._looks: _Looks | None = None
         self._noted = clock.monotonic()
         self._asked: datetime | None = None
+        #: not folded yet
+        self._polls: deque[_Poll] = deque()
         #: volumes by the runs that have, or want, them
         self._busy: dict[str, str] = {}
         #: volumes that runs of ours have had since they were last seen at rest
@@ -106,51 +136,34 @@ class Trails:
         """Longhorn has been polled."""
         if after.attaches is None:
             return
-        busy = {*self._busy.values()}
-        if after.at is not None and after.at != before.at:
-            self._at_rest(before, after, busy)
         asked, attaches = after.attaches
-        if asked != self._asked:
-            self._asked = asked
-            self._looked(asked)
-            self._attached(attaches, after.volumes.keys(), busy)
-        for name in self._trails.keys() - after.volumes.keys():
-            del self._trails[name]
-            self._notes.put(_TRAIL, name, None)
+        ended = Moment(wall=self._clock.now(), monotonic=self._clock.monotonic())
+        anew = attaches if asked != self._asked else None
+        self._polls.append(_Poll(before=before, after=after, asked=asked, attaches=anew, ended=ended))
+        self._asked = asked
 
-    def _at_rest(self, before: Picture, after: Picture, busy: set[str]) -> None:
-        now = self._clock.now()
-        for name, volume in after.volumes.items():
-            trail = self._trails.get(name)
-            had = name in self._had
-            # an entry of the list that has not changed is the same value
-            same = trail is not None and trail.rest is not None and before.volumes.get(name) is volume
-            if name in busy or (same and not had):
-                continue
-            if name not in after.unseen and (rest := at_rest(volume)) is not None:
-                self._keep(name, rested(trail or Trail(), rest, now, ours=had))
-                self._had.discard(name)
+    async def follow(self) -> None:
+        """Fold in what was polled: in the worker, as thousands of volumes looked through would hold up the loop."""
+        while self._polls:
+            had, self._had = self._had, set()
+            poll = replace(
+                self._polls.popleft(), busy=frozenset(self._busy.values()), had=frozenset(had), ours={**self._ours}
+            )
+            changes = await self._offload(_folded, self._trails, poll)
+            self._had |= had - poll.rested
+            for name, trail in changes.items():
+                self._notes.put(_TRAIL, name, trail)
+            if changes:
+                self._trails = {name: trail for name, trail in {**self._trails, **changes}.items() if trail is not None}
+            if poll.attaches is not None:
+                self._looked(poll)
 
-    def _looked(self, asked: datetime) -> None:
+    def _looked(self, poll: _Poll) -> None:
         """The events were looked at; too long after the last time, and what lies between is unknown."""
-        last, monotonic = self._looks, self._clock.monotonic()
-        joins = last is not None and timedelta(seconds=monotonic - last.last.monotonic) <= OVERLAP
-        since = last.since if last is not None and joins else asked
-        self._looks = _Looks(since=since, last=Moment(wall=asked, monotonic=monotonic))
-
-    def _attached(self, attaches: Attaches, volumes: Iterable[str], busy: set[str]) -> None:
-        now, none = self._clock.now(), dict[str, datetime]()
-        told: Mapping[str, Trail] = self._trails
-        for name in volumes:
-            marks, trail = attaches.get(name, none), told.get(name)
-            if marks or (trail is not None and trail.marks):
-                seen = attaches_seen(trail or Trail(), marks, now, ours=self._ours[name], busy=name in busy)
-                self._keep(name, seen)
-
-    def _keep(self, volume: str, trail: Trail) -> None:
-        if self._trails.get(volume) != trail:
-            self._trails[volume] = trail
-            self._notes.put(_TRAIL, volume, trail)
+        last = self._looks
+        joins = last is not None and timedelta(seconds=poll.ended.monotonic - last.last.monotonic) <= OVERLAP
+        since = last.since if last is not None and joins else poll.asked
+        self._looks = _Looks(since=since, last=Moment(wall=poll.asked, monotonic=poll.ended.monotonic))
 
     async def write(self) -> None:
         """Write down what has changed: trails first, and then how far they go. Raises JournalError."""
@@ -159,3 +172,28 @@ class Trails:
         if self._looks is not None and monotonic - self._noted >= NOTE_EVERY:
             await self._offload(self._journal.note, _LOOKOUT, {_LOOKOUT: self._looks})
             self._noted = monotonic
+
+
+def _folded(trails: Mapping[str, Trail], poll: _Poll) -> dict[str, Trail | None]:
+    """The trails that a poll changes; None for a volume that is gone."""
+    changes: dict[str, Trail | None] = dict.fromkeys(trails.keys() - poll.after.volumes.keys())
+    for name in poll.after.volumes:
+        trail = trails.get(name)
+        after = _attached(name, _at_rest(name, trail or Trail(), poll), poll)
+        if after != (trail or Trail()):
+            changes[name] = after
+    return changes
+
+
+def _at_rest(name: str, trail: Trail, poll: _Poll) -> Trail:
+    # an entry of the list that has not changed is the same value
+    same = trail.rest is not None and poll.before.volumes.get(name) is poll.after.volumes[name] and name not in poll.had
+    rest = None if same or not poll.listed(name) else at_rest(poll.after.volumes[name])
+    return trail if rest is None else rested(trail, rest, poll.ended.wall, ours=name in poll.had)
+
+
+def _attached(name: str, trail: Trail, poll: _Poll) -> Trail:
+    marks = poll.attaches.get(name, {}) if poll.attaches is not None else {}
+    if poll.attaches is None or not (marks or trail.marks):
+        return trail
+    return attaches_seen(trail, marks, poll.ended.wall, ours=poll.ours.get(name, ()), busy=name in poll.busy)

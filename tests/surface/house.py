@@ -194,6 +194,8 @@ class House:
             before = self.inventory.picture
             self.look(at=wall, attaches=(wall, marks))
             self.keeper.trails.polled(before, self.inventory.picture)
+            with suppress(StopIteration):
+                self.keeper.trails.follow().send(None)
         self.knows(inspected, alone)
         self.keep(inspected, alone)
 
