@@ -42,14 +42,17 @@ class _Looks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Poll:
-    """A poll, when it had ended, and what of our own runs it is to be seen beside."""
+    """A poll, and what of our own runs it is seen beside."""
 
     before: Picture
     after: Picture
     asked: datetime
     #: the attaches that it shows; None where they were not asked for anew
     attaches: Attaches | None
-    ended: Moment
+    #: when it had ended, by the monotonic clock
+    ended: float
+    #: when it is folded in: later than the end of any run that `busy` lacks, which a poll's own end may not be
+    at: datetime
     #: volumes that runs have, or want; those that they have had since they were last seen at rest
     busy: frozenset[str] = frozenset()
     had: frozenset[str] = frozenset()
@@ -137,17 +140,18 @@ class Trails:
         if after.attaches is None:
             return
         asked, attaches = after.attaches
-        ended = Moment(wall=self._clock.now(), monotonic=self._clock.monotonic())
         anew = attaches if asked != self._asked else None
-        self._polls.append(_Poll(before=before, after=after, asked=asked, attaches=anew, ended=ended))
+        ended = self._clock.monotonic()
+        self._polls.append(_Poll(before=before, after=after, asked=asked, attaches=anew, ended=ended, at=asked))
         self._asked = asked
 
     async def follow(self) -> None:
         """Fold in what was polled: in the worker, as thousands of volumes looked through would hold up the loop."""
         while self._polls:
             had, self._had = self._had, set()
+            busy = frozenset(self._busy.values())
             poll = replace(
-                self._polls.popleft(), busy=frozenset(self._busy.values()), had=frozenset(had), ours={**self._ours}
+                self._polls.popleft(), at=self._clock.now(), busy=busy, had=frozenset(had), ours={**self._ours}
             )
             changes = await self._offload(_folded, self._trails, poll)
             self._had |= had - poll.rested
@@ -161,9 +165,9 @@ class Trails:
     def _looked(self, poll: _Poll) -> None:
         """The events were looked at; too long after the last time, and what lies between is unknown."""
         last = self._looks
-        joins = last is not None and timedelta(seconds=poll.ended.monotonic - last.last.monotonic) <= OVERLAP
+        joins = last is not None and timedelta(seconds=poll.ended - last.last.monotonic) <= OVERLAP
         since = last.since if last is not None and joins else poll.asked
-        self._looks = _Looks(since=since, last=Moment(wall=poll.asked, monotonic=poll.ended.monotonic))
+        self._looks = _Looks(since=since, last=Moment(wall=poll.asked, monotonic=poll.ended))
 
     async def write(self) -> None:
         """Write down what has changed: trails first, and then how far they go. Raises JournalError."""
@@ -189,11 +193,11 @@ def _at_rest(name: str, trail: Trail, poll: _Poll) -> Trail:
     # an entry of the list that has not changed is the same value
     same = trail.rest is not None and poll.before.volumes.get(name) is poll.after.volumes[name] and name not in poll.had
     rest = None if same or not poll.listed(name) else at_rest(poll.after.volumes[name])
-    return trail if rest is None else rested(trail, rest, poll.ended.wall, ours=name in poll.had)
+    return trail if rest is None else rested(trail, rest, poll.at, ours=name in poll.had)
 
 
 def _attached(name: str, trail: Trail, poll: _Poll) -> Trail:
     marks = poll.attaches.get(name, {}) if poll.attaches is not None else {}
     if poll.attaches is None or not (marks or trail.marks):
         return trail
-    return attaches_seen(trail, marks, poll.ended.wall, ours=poll.ours.get(name, ()), busy=name in poll.busy)
+    return attaches_seen(trail, marks, poll.at, ours=poll.ours.get(name, ()), busy=name in poll.busy)
