@@ -84,7 +84,7 @@ def _policies(found: Explanation, *, everything: bool) -> Iterator[str]:
         if policy.no_touch:
             yield f"    no_touch: {policy.no_touch}"
         if policy.standing is not None and policy.standing.hidden:
-            yield f"    hidden writes: {policy.standing.hidden} times an inspection found data that no sign had shown"
+            yield f"    inspections that found data which no sign had shown: {policy.standing.hidden}"
     if others and not (everything or not applying):
         yield f"  {len(others)} more are not for it; --all says why"
         return

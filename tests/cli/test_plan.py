@@ -125,7 +125,7 @@ def test_a_volume_that_is_let_alone_is_explained_with_what_that_rests_on(tmp_pat
         after = call("explain", path, "pvc-a")
     assert "no_touch: its next run inspects it: no inspection by an attach of ours" in before
     assert "no_touch: let alone: no attach but ours in Longhorn's events" in after.output
-    assert "hidden writes: 1 times an inspection found data that no sign had shown" in after.output
+    assert "inspections that found data which no sign had shown: 1" in after.output
     assert after.exit_code == 0
 
 

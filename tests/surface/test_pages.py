@@ -156,7 +156,7 @@ async def test_a_volume_that_is_let_alone_says_what_that_rests_on_and_what_was_h
     assert "protected as of 2026-10-22 02:00:00 UTC, not inspected since" in said
     assert "let alone: no attach but ours in Longhorn's events" in said
     assert "to be inspected again by 2026-10-29 02:00 UTC" in said
-    assert "Hidden writes1 times an inspection found data that no sign had shown" in said
+    assert "Hidden writesinspections that found data which no sign had shown: 1" in said
 
 
 def listed(number: int, **fields: Any) -> Backup:

@@ -114,7 +114,10 @@ def _covered(row: CoveredVolume, planned: Planned | None, no_touch: str, now: da
             ("Last backup", when(row.last_success, now)),
             ("Looked at", when(row.last_check, now)),
             ("No touch", no_touch),
-            ("Hidden writes", f"{row.hidden} times an inspection found data that no sign had shown" * bool(row.hidden)),
+            (
+                "Hidden writes",
+                f"inspections that found data which no sign had shown: {row.hidden}" if row.hidden else "",
+            ),
             ("New data", f"{size(row.unprotected_bytes)} in no backup" if row.unprotected_bytes else ""),
             ("Longhorn's jobs", f"{', '.join(row.jobs)} back it up as well" if row.jobs else ""),
             ("Failures", f"{row.failures} since a run succeeded" if row.failures else ""),
