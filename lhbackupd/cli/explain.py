@@ -86,6 +86,10 @@ def _policies(found: Explanation, *, everything: bool) -> Iterator[str]:
             yield f"    {policy.standing.standing}: {policy.standing.protection}; {policy.standing.reason}"
         if policy.barred:
             yield f"    a run would not back it up now: {policy.barred}"
+        if policy.no_touch:
+            yield f"    no_touch: {policy.no_touch}"
+        if policy.standing is not None and policy.standing.hidden:
+            yield f"    inspections that found data which no sign had shown: {policy.standing.hidden}"
     if others and not (everything or not applying):
         yield f"  {len(others)} more are not for it; --all says why"
         return

@@ -12,7 +12,7 @@ from lhbackupd.config.loading import Config
 from lhbackupd.config.printing import flat
 from lhbackupd.config.schema import RELOADED
 from lhbackupd.core.model import Detached, Policy
-from lhbackupd.core.timetable import longest_gap, minutes_of_week, parse_cron, parse_zone
+from lhbackupd.core.timetable import longest_gap, minutes_of_week, parse_cron, parse_zone, shortest_gap
 from lhbackupd.core.windows import open_week
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -25,7 +25,7 @@ _FROM = datetime(2026, 1, 1, tzinfo=UTC)
 
 def advice(config: Config) -> tuple[str, ...]:
     """All that there is to say about a configuration without faults."""
-    return tuple(_lines(config.policies))
+    return (*_lines(config.policies), *_without_effect(config))
 
 
 def left_for_restart(running: Config, read: Config) -> tuple[str, ...]:
@@ -42,11 +42,42 @@ def _lines(policies: Iterable[Policy]) -> Iterator[str]:
     for policy in policies:
         yield from _outside_window(policy)
         yield from _short_objective(policy)
+        yield from _spares_nothing(policy)
         if policy.on_detach is not None and policy.detached is Detached.NEVER:
             yield (
                 f'policy "{policy.name}": on_detach is for detached volumes, and detached = "never" leaves these '
                 'alone: write detached = "follow-setting" or "always", or leave on_detach out'
             )
+
+
+def _without_effect(config: Config) -> Iterator[str]:
+    """What is said of a `no_touch` that is not there."""
+    for section in config.settings.policy:
+        if section.inspect_at_least is not None and not section.no_touch:
+            yield (
+                f'policy "{section.name}": inspect_at_least is for volumes that are let alone: without no_touch each '
+                "run inspects its volume; write no_touch = true, or leave inspect_at_least out"
+            )
+
+
+def _spares_nothing(policy: Policy) -> Iterator[str]:
+    """A `no_touch` under which each run is due for inspection, or no volume is ever inspected."""
+    if policy.no_touch is None:
+        return
+    gap = shortest_gap(parse_cron(policy.cron))
+    if policy.detached is Detached.NEVER:
+        yield (
+            f'policy "{policy.name}": no_touch is for detached volumes, and detached = "never" leaves these alone: '
+            "leave no_touch out"
+        )
+    elif policy.no_touch < 2 * gap:
+        least, most = values.write_duration(2 * gap), values.write_duration(policy.no_touch)
+        objective = f' and an rpo of at least "{values.write_duration(4 * gap)}"' if policy.rpo is not None else ""
+        yield (
+            f'policy "{policy.name}": no_touch spares no volume: with an inspection within {most} each run of '
+            f'cron = "{policy.cron}" has to inspect; write an inspect_at_least of at least "{least}"{objective}, or '
+            "leave no_touch out"
+        )
 
 
 def _outside_window(policy: Policy) -> Iterator[str]:

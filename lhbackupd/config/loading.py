@@ -19,6 +19,7 @@ from lhbackupd.config.layer import SECRETS, TABLES, Layer, Location, read_enviro
 from lhbackupd.config.notify import Notify
 from lhbackupd.config.schema import Control, Http, Log, Longhorn, Settings, State
 from lhbackupd.core import model
+from lhbackupd.core.retry import Retry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,7 @@ class Config:
     http: Http
     control: Control
     log: Log
-    retry: model.Retry
+    retry: Retry
     notify: Notify
     policies: tuple[model.Policy, ...]
     excludes: tuple[model.Exclude, ...]

@@ -19,6 +19,8 @@ from lhbackupd.core.windows import Window, open_week, parse_window
 
 _DEFAULT = model.Policy(name="default", cron="0 2 * * *")
 _PATIENCE = model.Patience()
+#: between two inspections under `no_touch`, where nothing else is said
+_LONGEST = timedelta(days=7)
 
 
 class KeepSection(Section):
@@ -143,6 +145,17 @@ class Policy(Section):
         description="Duration. For how long data may be in no backup, counted from the first sign of it (attached,"
         " grown): longer, and the volume is reported. No shorter than what lies between two due times.",
     )
+    no_touch: Flag = Field(
+        default=False,
+        description="Do not attach a detached volume that, by Longhorn's events and all polls, nobody has had since its"
+        " last inspection. That is evidence and no proof: docs/no-touch.md says what it can miss.",
+    )
+    inspect_at_least: Objective | None = Field(
+        default=None,
+        examples=["12h"],
+        description="Duration. With no_touch: each volume is inspected again within this time, though nobody seems to"
+        " have had it. At most half the rpo. Without this key it is half the rpo, and never more than 7d.",
+    )
     keep: KeepSection = Field(
         default_factory=KeepSection,
         description="Which completed backups of this policy stay; without it all. The newest is never deleted.",
@@ -184,12 +197,26 @@ class Policy(Section):
         return self
 
     @model_validator(mode="after")
+    def _is_inspected(self) -> Self:
+        if self.inspect_at_least is not None and self.rpo is not None and self.inspect_at_least > self.rpo / 2:
+            found = f'inspect_at_least "{values.write_duration(self.inspect_at_least)}"'
+            half, rpo = values.write_duration(_whole(self.rpo / 2)), values.write_duration(self.rpo)
+            raise conflict(f'{found} with rpo "{rpo}"', f'at most "{half}", half the rpo, or a longer rpo')
+        return self
+
+    @model_validator(mode="after")
     def _is_for_some(self) -> Self:
         if self.exclude.leaves_nothing_of(self.match):
             raise conflict(
                 "an exclude that leaves out all that match fits", "an exclude that is narrower than the match"
             )
         return self
+
+    def _no_touch(self) -> timedelta | None:
+        """For how long a volume may be let alone."""
+        if not self.no_touch:
+            return None
+        return self.inspect_at_least or min(_LONGEST, _whole(self.rpo / 2) if self.rpo is not None else _LONGEST)
 
     def value(self, excludes: tuple[model.Match, ...] = ()) -> model.Policy:
         """The policy that decisions are made with; `excludes` are left out of every policy."""
@@ -211,12 +238,18 @@ class Policy(Section):
             skip_unchanged_attached=self.skip_unchanged_attached,
             allow_v2=self.allow_v2,
             rpo=self.rpo,
+            no_touch=self._no_touch(),
             keep=self.keep.value(),
             full_every=self.full_every or 0,
             patience=self.patience.value(),
             notify=self.notify,
             ping_url_file=self.ping_url_file,
         )
+
+
+def _whole(length: timedelta) -> timedelta:
+    """In whole seconds, as durations are written."""
+    return timedelta(seconds=int(length.total_seconds()))
 
 
 def _parsed(texts: tuple[str, ...]) -> tuple[Window, ...]:

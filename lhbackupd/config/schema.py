@@ -19,9 +19,9 @@ from lhbackupd.config.match import ExcludeSection
 from lhbackupd.config.notify import Notify
 from lhbackupd.config.policy import Policy
 from lhbackupd.config.section import Amount, FilePath, History, Label, Lease, Section, Span, conflict
-from lhbackupd.core import model
+from lhbackupd.core import model, retry
 
-_LIMITS, _RETRY = model.Limits(), model.Retry()
+_LIMITS, _RETRY = model.Limits(), retry.Retry()
 
 
 class Longhorn(Section):
@@ -169,8 +169,8 @@ class Retry(Section):
             raise conflict("first longer than longest", "first at most as long as longest")
         return self
 
-    def value(self) -> model.Retry:
-        return model.Retry(first=self.first, longest=self.longest)
+    def value(self) -> retry.Retry:
+        return retry.Retry(first=self.first, longest=self.longest)
 
 
 #: sections whose changes a reload puts in force; those of all others want a restart

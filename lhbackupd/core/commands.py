@@ -11,6 +11,7 @@ from enum import Enum, auto
 
 from .admission import Slot
 from .cluster import Backup, Chain, Fault, Setting, SnapshotReadiness, Target, Volume
+from .evidence import Evidence
 from .model import Run
 
 
@@ -42,6 +43,8 @@ class Seen:
     target: Target | None = None
     #: seconds that the run will still need, by experience; None where that cannot be said
     remaining: float | None = None
+    #: what there is to go by for letting the volume alone; None where nobody has asked
+    evidence: Evidence | None = None
     #: leave to start, once admission gave it
     slot: Slot | None = None
     #: why the run's policy starts nothing at present, in words; "" while it is not paused

@@ -34,6 +34,7 @@ from .moves import (
 )
 from .retention import stale_snapshots
 from .shadow import is_shadow, only_looks, told
+from .untouched import conceals, let_alone
 
 #: every move a run can make; the property test holds it against `decide`, the documentation draws it. Straight to
 #: FINISHED goes only a run that has no ticket: its volume was attached by others
@@ -127,6 +128,8 @@ def _queued(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origi
         return replace(run, reason=f"waits: {seen.paused}"), None
     if waits := left_behind(run, volume, origin) or held_back(run, seen, now, policy, volume):
         return waits, None
+    if not volume.attached and (words := let_alone(run, seen.evidence, policy, now.wall)):
+        return leave(run, now, Outcome.NOT_INSPECTED, words), None
     if seen.slot is None or seen.stopping:
         return run, None
     if volume.attached:
@@ -152,6 +155,7 @@ def _attaching(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Decisio
         return patiently(run, seen, now, limit, "the volume to be attached"), None
     mine = volume.ticket(run.ticket)
     if holds(run, volume):
+        run = replace(run, attached_at=mine.since if mine else None)
         return enter(run, now, Phase.INSPECTING, f"attached to {volume.engine_node}, frontend disabled"), None
     if rival := next((t for t in volume.others(run.ticket) if t.satisfied or t.of_workload), None):
         return yielded(run, now, rival), None
@@ -185,6 +189,7 @@ def _inspecting(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: O
     if found is None:
         return patiently(run, seen, now, limit, "its volume head to be listed"), None
     run = replace(run, new_bytes=found.new_bytes)
+    run = replace(run, hidden=conceals(run, seen.evidence, now.wall))
     if found.skip is not None:
         if found.skip is Outcome.UNCHANGED:
             run = replace(run, protected_until=seen.at or now.wall)

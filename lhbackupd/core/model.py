@@ -36,6 +36,8 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"
     #: inspected: there is new data, but no more than the policy's `min_new_bytes`
     BELOW_THRESHOLD = "below-threshold"
+    #: not attached: by all evidence nobody has had it since its last inspection (`untouched`)
+    NOT_INSPECTED = "not-inspected"
     #: detached, and setting or policy do not allow to attach it
     SUSPENDED = "suspended"
     #: the volume is in a state in which it must not be attached
@@ -166,6 +168,8 @@ class Policy:
     min_new_bytes: int = 0
     #: also skip an attached volume whose head shows no new data, although its file system may hold dirty pages
     skip_unchanged_attached: bool = False
+    #: a detached volume that nobody seems to have touched is let alone for so long at most; None inspects each time
+    no_touch: timedelta | None = None
     #: whether volumes on the v2 data engine may be attached
     allow_v2: bool = False
     #: which completed backups of this policy and origin stay; None keeps all
@@ -241,8 +245,12 @@ class Run:
     stuck: bool = False
     #: the backup that runs is to be deleted, so that the volume gets free
     drop_backup: bool = False
+    #: when our ticket got the volume, by Longhorn's clock and to the second; None where it does not say
+    attached_at: datetime | None = None
     #: bytes that the newest backup of this policy does not hold, as inspected
     new_bytes: int | None = None
+    #: no sign had shown them, and runs had let the volume alone
+    hidden: bool = False
     #: the snapshot to back up; taken by us if `own_snapshot`
     snapshot: str = ""
     own_snapshot: bool = False
@@ -285,11 +293,3 @@ class Now:
     wall: datetime
     #: seconds on the monotonic clock since the run last got on (`Run.mark`)
     idle: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
-    """When a failed run is tried again, and until when."""
-
-    first: timedelta = timedelta(minutes=1)
-    longest: timedelta = timedelta(hours=1)

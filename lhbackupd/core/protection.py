@@ -8,6 +8,8 @@ from .model import PROTECTED, Outcome, Run
 
 #: outcomes of a run that has looked into the volume
 _INSPECTED = frozenset({Outcome.COMPLETED, Outcome.UNCHANGED, Outcome.BELOW_THRESHOLD})
+#: outcomes after which what was protected is so still; only those of `PROTECTED` protect anew
+UPHELD = PROTECTED | {Outcome.NOT_INSPECTED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,12 @@ class Protection:
     last_backup: str = ""
     #: when the volume was last inspected, whatever came of it
     last_check: datetime | None = None
+    #: when the last run that attached the volume got it, by Longhorn's clock, if that run has protected it
+    attached_at: datetime | None = None
+    #: runs that have let the volume alone since it was last inspected
+    let_alone: int = 0
+    #: inspections that found data after such runs which no sign had shown
+    hidden: int = 0
     #: up to when its data is in a backup: the time of its snapshot, or of the last look that found nothing new
     protected_until: datetime | None = None
     #: bytes that the last inspection found and no backup holds
@@ -46,7 +54,11 @@ def after(known: Protection | None, run: Run) -> Protection:
         last_at=run.finished_at or state.last_at,
     )
     if run.outcome in _INSPECTED or run.new_bytes is not None:
-        state = replace(state, last_check=run.finished_at)
+        state = replace(state, last_check=run.finished_at, let_alone=0, hidden=state.hidden + run.hidden)
+    if run.outcome is Outcome.NOT_INSPECTED:
+        state = replace(state, let_alone=state.let_alone + 1)
+    if run.outcome in PROTECTED or run.attached_at is not None:
+        state = replace(state, attached_at=run.attached_at if run.outcome in PROTECTED else None)
     if run.outcome in PROTECTED:
         until = run.protected_until or state.protected_until
         state = replace(state, protected_until=until, unprotected_bytes=0, failures=0, lost="")

@@ -6,14 +6,22 @@ next due time takes over. Each attempt inspects anew. A run that an operator has
 whatever it ended as.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from .model import Now, Outcome, Phase, Retry, Run
+from .model import Now, Outcome, Phase, Run
 from .naming import attempt_id
 
 #: time for a volume that changed hands to settle
 SETTLE = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """When a failed run is tried again, and until when."""
+
+    first: timedelta = timedelta(minutes=1)
+    longest: timedelta = timedelta(hours=1)
 
 
 def successor(run: Run, now: Now, retry: Retry, next_due: datetime | None) -> Run | None:

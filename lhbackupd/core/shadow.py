@@ -18,7 +18,9 @@ from .recurring import MADE_BY_JOB
 from .retention import newest_completed
 
 #: ends that are those of a run that touches the volume, or refuses to
-_WOULD_END = frozenset({Outcome.UNCHANGED, Outcome.BELOW_THRESHOLD, Outcome.SUSPENDED, Outcome.REFUSED})
+_WOULD_END = frozenset(
+    {Outcome.UNCHANGED, Outcome.BELOW_THRESHOLD, Outcome.NOT_INSPECTED, Outcome.SUSPENDED, Outcome.REFUSED}
+)
 
 
 def is_shadow(run: Run, policy: Policy | None) -> bool:

@@ -12,10 +12,10 @@ from lhbackupd.clock import Clock
 from lhbackupd.core import protection
 from lhbackupd.core.audit import Loss
 from lhbackupd.core.durations import Durations
-from lhbackupd.core.model import Now, Policy, Retry, Run
+from lhbackupd.core.model import Now, Policy, Run
 from lhbackupd.core.order import Claim, claim
 from lhbackupd.core.protection import Protection
-from lhbackupd.core.retry import successor
+from lhbackupd.core.retry import Retry, successor
 from lhbackupd.engine.events import JournalTrouble, Tell
 from lhbackupd.engine.intake import Offload
 from lhbackupd.engine.journal import Journal, JournalError

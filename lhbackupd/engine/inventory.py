@@ -14,6 +14,7 @@ from lhbackupd.clock import Clock
 from lhbackupd.core.cluster import Fault, Node, Setting, Target, Volume
 from lhbackupd.core.recurring import Membership, NativeJob
 from lhbackupd.longhorn.api import Api
+from lhbackupd.longhorn.attaches import Attaches
 from lhbackupd.longhorn.errors import LonghornError
 
 #: requests by name in one poll: for volumes that a list lacks, and for groups
@@ -46,6 +47,8 @@ class Picture:
     jobs: tuple[NativeJob, ...] | None = None
     #: the recurring jobs and groups that volumes are in, as far as they were asked for
     groups: Mapping[str, Membership] = field(default_factory=dict)
+    #: the attaches that events show, and when they were last asked for; None unless `wants_attaches`
+    attaches: tuple[datetime, Attaches] | None = None
     #: seconds that the last poll took
     took: float = 0.0
 
@@ -73,6 +76,8 @@ class Inventory:
         self.picture = Picture()
         #: whether a policy hangs on groups: only then, or where jobs make backups, they are asked for, each volume's
         self.wants_groups = False
+        #: whether a policy lets volumes alone that nobody has attached
+        self.wants_attaches = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Poll every `period` seconds until `stop`."""
@@ -94,7 +99,8 @@ class Inventory:
     async def _poll(self) -> None:
         before, start = self.picture, self._clock.monotonic()
         picture = replace(before, fault=None)
-        for part in (self._setting, self._volumes, self._nodes, self._targets, self._jobs, self._groups):
+        parts = (self._setting, self._volumes, self._attaches, self._nodes, self._targets, self._jobs, self._groups)
+        for part in parts:
             try:
                 picture = await part(picture)
             except LonghornError as error:
@@ -147,6 +153,10 @@ class Inventory:
 
     async def _jobs(self, picture: Picture) -> Picture:
         return replace(picture, jobs=await self._longhorn.jobs())
+
+    async def _attaches(self, picture: Picture) -> Picture:
+        asked = self._clock.now()
+        return replace(picture, attaches=(asked, await self._longhorn.attaches()) if self.wants_attaches else None)
 
     async def _groups(self, picture: Picture) -> Picture:
         """Ask for the groups of volumes not known yet, then again for the ones asked longest ago."""

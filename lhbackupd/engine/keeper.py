@@ -8,14 +8,12 @@ queued in the same transaction; tidying up comes after that and can fail nothing
 import asyncio
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from lhbackupd.clock import Clock
 from lhbackupd.core.admission import Slot, admit
-from lhbackupd.core.cluster import Setting, Target
 from lhbackupd.core.model import Origin, Phase, Policy, Run
 from lhbackupd.core.order import Claim
-from lhbackupd.core.pace import UNANSWERED
 from lhbackupd.core.selection import wants_groups
 from lhbackupd.engine.books import FAILURES, Books
 from lhbackupd.engine.coverage import Coverage
@@ -31,11 +29,12 @@ from lhbackupd.engine.rules import Rules
 from lhbackupd.engine.runner import Runner
 from lhbackupd.engine.scheduler import Key, Scheduler
 from lhbackupd.engine.timekeeper import Timekeeper
+from lhbackupd.engine.trails import Trails
 from lhbackupd.engine.watch import Watch
 
 #: longest time between two turns of the loop, in seconds: readiness and watchdog live on it
 TURN = 10.0
-#: seconds before a journal that failed is tried again, and before a run that had to queue again is let in again
+#: seconds before a journal that failed is tried again
 AGAIN = 2.0
 
 
@@ -69,7 +68,8 @@ class Keeper:
             policy=self.policy,
             period=lambda: inventory.period,
         )
-        tell = to_all((tell, self.watch.heard))
+        self.trails = Trails(books=self.books, watch=self.watch, journal=journal, clock=clock, offload=offload)
+        tell = to_all((tell, self.watch.heard, self.trails.heard))
         self._tell = tell
         self.orders = Orders(origin=origin, journal=journal, clock=clock, offload=offload, tell=tell)
         self.housekeeper = Housekeeper(gateway=gateway, orders=self.orders, clock=clock, tell=tell)
@@ -110,17 +110,15 @@ class Keeper:
         exposed = self.watch.exposed({run.volume for run in runs})
         return {run.id: self.books.claim(run, self.policy(run.policy), exposed.get(run.volume)) for run in runs}
 
-    def setting(self) -> Setting:
-        """Longhorn's setting as last polled."""
-        return self._inventory.picture.setting
-
-    def target(self, name: str) -> Target | None:
-        """A backup target as last polled."""
-        return self._inventory.picture.targets.get(name)
+    @property
+    def picture(self) -> Picture:
+        """Longhorn as last polled."""
+        return self._inventory.picture
 
     def polled(self, before: Picture, after: Picture) -> None:
         """Longhorn has been polled."""
         self.watch.polled(before, after)
+        self.trails.polled(before, after)
         self.wake()
 
     def wake(self) -> None:
@@ -158,8 +156,10 @@ class Keeper:
         """Turn until `stop` was called and no ticket of ours holds a volume any more. Raises JournalError at start."""
         self.lobby.runs = {run.id: run for run in await self.books.open()}
         await self.orders.open(self.waiting.keys())
+        await self.trails.open()
         for run in self.waiting.values():
-            self.watch.heard(Moved(None, run))
+            for listener in (self.watch, self.trails):
+                listener.heard(Moved(None, run))
         async with self._tasks:
             self._tasks.create_task(self.watch.run(self.stopping), name="watch")
             for run in [run for run in self.waiting.values() if run.phase is not Phase.QUEUED]:
@@ -175,6 +175,7 @@ class Keeper:
 
     async def _turn(self) -> None:
         self.orders.heed()
+        await self.trails.follow()
         await self.coverage.look(self._inventory.picture, self.rules.policies, self.rules.excludes)
         try:
             await self.books.probe()
@@ -183,6 +184,8 @@ class Keeper:
                 self.books.bring_back(self._clock.now())
             picture = self._inventory.picture
             self._inventory.wants_groups = wants_groups(self.rules.policies.values(), self.rules.excludes)
+            self._inventory.wants_attaches = any(policy.no_touch for policy in self.rules.policies.values())
+            await self.trails.write()
             await self._intake.reschedule(picture, self.rules.policies)
             await self.detachments.watch(picture, self.rules.policies)
             await self._intake.fire(self.unfinished, self._receive)
@@ -247,8 +250,7 @@ class Keeper:
             await self._finish(run, after)
         elif after.phase is Phase.QUEUED:
             del self.active[run.id]
-            again = AGAIN if self._inventory.picture.fault is None else UNANSWERED
-            self.waiting[run.id] = replace(after, not_before=self._clock.now() + timedelta(seconds=again))
+            self.lobby.take_back(after)
         self._woken.set()
 
     async def _driven(self, run: Run, slot: Slot | None) -> Run:

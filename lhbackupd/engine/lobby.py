@@ -15,11 +15,14 @@ from lhbackupd.core.commands import Seen
 from lhbackupd.core.machine import decide
 from lhbackupd.core.model import Now, Phase, Run
 from lhbackupd.core.moves import opens
+from lhbackupd.core.pace import UNANSWERED
 from lhbackupd.engine.events import Defect, Tell
 from lhbackupd.engine.inventory import Inventory
 from lhbackupd.engine.orders import Orders
 from lhbackupd.engine.runner import Hands, Surroundings
 
+#: how soon a run that had to queue again is let in again, while Longhorn answers
+_AGAIN = timedelta(seconds=2)
 #: how long a run that met a defect of ours is left alone
 _DEFECT = timedelta(seconds=10)
 
@@ -54,6 +57,11 @@ class Lobby:
         policies = filter(None, map(self._surroundings.policy, {run.policy for run in self.runs.values()}))
         yield from filter(None, (opens(policy, now) for policy in policies))
 
+    def take_back(self, run: Run) -> None:
+        """Let a run wait that was let in and had to queue again."""
+        again = _AGAIN if self._inventory.picture.fault is None else timedelta(seconds=UNANSWERED)
+        self.runs[run.id] = replace(run, not_before=self._clock.now() + again)
+
     def bring_back(self, longest: timedelta) -> None:
         """Put right the times that a wall clock that was ahead has left: no attempt is further away than `longest`."""
         latest = self._clock.now() + longest
@@ -72,7 +80,7 @@ class Lobby:
             if run.not_before is not None and run.not_before > now and not self._orders.cancelled(run.id):
                 continue
             try:
-                seen = self._orders.heeded(await self._glance(run), run)
+                seen = self._surroundings.trails.beside(self._orders.heeded(await self._glance(run), run), run)
                 after, _ = decide(run, seen, Now(wall=now), self._surroundings.policy(run.policy), self._orders.origin)
             except Exception as error:  # noqa: BLE001 -- nor must it keep others from being let in
                 self._tell(Defect(run, error))
@@ -93,5 +101,5 @@ class Lobby:
         if volume is None and picture.at is not None and picture.fault is None:
             return await self._gateway.look(run)
         fault = None if volume is not None else picture.fault or _NOT_LISTED
-        target = self._surroundings.target(volume.backup_target) if volume else None
-        return Seen(volume=volume, fault=fault, setting=self._surroundings.setting(), target=target, slot=_PROBE)
+        target = picture.targets.get(volume.backup_target) if volume else None
+        return Seen(volume=volume, fault=fault, setting=picture.setting, target=target, slot=_PROBE)

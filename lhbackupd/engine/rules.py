@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lhbackupd.core.model import Exclude, Limits, Policy, Retry
+from lhbackupd.core.model import Exclude, Limits, Policy
+from lhbackupd.core.retry import Retry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

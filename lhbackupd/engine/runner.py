@@ -11,12 +11,14 @@ from typing import Protocol
 
 from lhbackupd.clock import Clock
 from lhbackupd.core.admission import Slot
-from lhbackupd.core.cluster import Fault, FaultKind, Setting, Target
+from lhbackupd.core.cluster import Fault, FaultKind
 from lhbackupd.core.commands import Attach, Command, Seen
 from lhbackupd.core.machine import decide
 from lhbackupd.core.model import Now, Phase, Policy, Run
 from lhbackupd.core.pace import ATTENTIVE, LONGEST, PATIENT, UNANSWERED, Experience, begins, pause
+from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.orders import Orders
+from lhbackupd.engine.trails import Trails
 
 
 class Hands(Protocol):
@@ -31,9 +33,11 @@ class Surroundings(Protocol):
 
     @property
     def orders(self) -> Orders: ...
+    @property
+    def trails(self) -> Trails: ...
+    @property
+    def picture(self) -> Picture: ...
     def policy(self, name: str) -> Policy | None: ...
-    def setting(self) -> Setting: ...
-    def target(self, name: str) -> Target | None: ...
 
 
 class Runner:
@@ -86,15 +90,16 @@ class Runner:
 
     async def _look(self, run: Run, slot: Slot | None, answer: Fault | None, *, journal_down: bool) -> Seen:
         at = self._clock.now()
-        seen = self._surroundings.orders.heeded(await self._hands.look(run), run)
+        around = self._surroundings
+        seen = around.trails.beside(around.orders.heeded(await self._hands.look(run), run), run)
         target = seen.volume.backup_target if seen.volume else run.target
         return replace(
             seen,
             at=at,
             answer=answer,
             slot=slot,
-            setting=self._surroundings.setting(),
-            target=self._surroundings.target(target),
+            setting=around.picture.setting,
+            target=around.picture.targets.get(target),
             stopping=self._stopping.is_set(),
             journal_down=journal_down,
         )

@@ -27,7 +27,8 @@ from lhbackupd.engine.events import BackupLost, ClockStepped, Event, Moved, RpoM
 from lhbackupd.engine.intake import Offload
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.journal import Journal, JournalError
-from lhbackupd.engine.memory import Memory, Moment
+from lhbackupd.engine.memory import Memory
+from lhbackupd.engine.notes import Moment
 from lhbackupd.engine.scheduler import Key, Scheduler
 
 T = TypeVar("T")

@@ -17,6 +17,7 @@ from typing import TypeVar
 from lhbackupd.core.cluster import Backup, Chain, Node, Setting, SnapshotReadiness, Target, Volume
 from lhbackupd.core.recurring import Membership, NativeJob
 from lhbackupd.longhorn import legacywire
+from lhbackupd.longhorn.attaches import Attaches
 from lhbackupd.longhorn.client import Longhorn
 from lhbackupd.longhorn.errors import Unreachable
 from lhbackupd.longhorn.legacy import Legacy
@@ -67,6 +68,9 @@ class Api:
 
     async def nodes(self) -> tuple[Node, ...]:
         return await self._longhorn.nodes()
+
+    async def attaches(self) -> Attaches:
+        return await self._longhorn.attaches()
 
     async def volumes(self) -> tuple[tuple[Volume, ...], tuple[Broken, ...]]:
         return await self._ask(lambda speaker: speaker.volumes())

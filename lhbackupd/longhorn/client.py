@@ -19,7 +19,7 @@ import httpx
 
 from lhbackupd.core.cluster import Backup, Chain, Node, Setting, Snapshot, SnapshotReadiness, Target, Volume
 from lhbackupd.core.recurring import Membership, NativeJob
-from lhbackupd.longhorn import wire
+from lhbackupd.longhorn import attaches, wire
 from lhbackupd.longhorn.body import OFFLOAD, Offload, read_body
 from lhbackupd.longhorn.credentials import Credentials
 from lhbackupd.longhorn.errors import Missing, Refused, Unreachable, WrongShape, visible
@@ -140,6 +140,11 @@ class Longhorn:
 
     async def jobs(self) -> tuple[NativeJob, ...]:
         return await self._get("/v1/recurringjobs", wire.decode_jobs)
+
+    async def attaches(self) -> attaches.Attaches:
+        """The attaches that Kubernetes still has events of."""
+        reading = attaches.Reading()
+        return await self.value(Request(method="GET", route="/v1/events", limit=LIST, pieces=reading), reading.finish)
 
     async def groups(self, volume: str) -> Membership:
         return await self.value(look(volume, "recurringJobList"), wire.decode_groups)

@@ -220,6 +220,31 @@ class RecurringJob(Shape):
     concurrency: int = 1
 
 
+class InvolvedObject(Shape):
+    kind: str = ""
+    name: str = ""
+
+
+class EventSeries(Shape):
+    last_observed_time: str | None = None
+
+
+class KubernetesEvent(Shape):
+    reason: str = ""
+    involved_object: InvolvedObject | None = None
+    count: int | None = None
+    last_timestamp: str | None = None
+    #: what those have that are written through `events.k8s.io`
+    event_time: str | None = None
+    series: EventSeries | None = None
+
+
+class Event(Shape):
+    #: of the Kubernetes event
+    id: Name
+    event: KubernetesEvent
+
+
 class EngineImage(Shape):
     image: Name
     state: str = ""

@@ -1,7 +1,11 @@
 """Kubernetes events of Longhorn's namespace, with the losses that Kubernetes clients have.
 
-Equal events are one object with a count. Each object's source may write 25 at once and then one per five
-minutes; the rest is dropped for ever. An event is forgotten one hour after it last happened.
+Each manager writes the events of what it owns, and does with them what client-go's `EventCorrelator` does, in its
+order: events of one object that differ by their words alone are combined from the tenth within ten minutes on; equal
+ones are one object with a count; and each object may be written of 25 times at once, then once in five minutes. The
+rest is dropped for ever, though counted: the next one that gets through has them in its count. Kubernetes forgets an
+event an hour after it was last written. The manager does not: the next one of its kind comes back under the old name,
+with the old first time, and its count goes on.
 """
 
 import random
@@ -11,7 +15,11 @@ from typing import Any
 
 from lhbackupd.simulator.timing import Timing
 
-Key = tuple[str, str, str, str, str, str]
+#: what makes an event: manager, component, kind, subject, its uid, reason, message, type
+Key = tuple[str, ...]
+
+#: events with so many different words within so many seconds are combined (client-go, `defaultAggregate…`)
+SIMILAR, WITHIN = 10, 600.0
 
 
 @dataclass(slots=True)
@@ -35,6 +43,15 @@ class Event:
 
 
 @dataclass(slots=True)
+class Logged:
+    """What a manager remembers of an event that it has seen, written or not."""
+
+    name: str
+    first: datetime
+    count: int = 0
+
+
+@dataclass(slots=True)
 class Recorder:
     """Everything that `/v1/events` shows."""
 
@@ -42,7 +59,9 @@ class Recorder:
     events: dict[Key, Event] = field(default_factory=dict)
     dropped: int = 0
     version: int = 1000
-    _tokens: dict[tuple[str, str, str], tuple[float, datetime]] = field(default_factory=dict)
+    _tokens: dict[Key, tuple[float, datetime]] = field(default_factory=dict)
+    _similar: dict[Key, tuple[set[str], datetime]] = field(default_factory=dict)
+    _logged: dict[Key, Logged] = field(default_factory=dict)
     _uids: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def add(
@@ -50,6 +69,7 @@ class Recorder:
         at: datetime,
         timing: Timing,
         *,
+        manager: str,
         component: str,
         kind: str,
         subject: str,
@@ -57,24 +77,38 @@ class Recorder:
         message: str,
         warning: bool = False,
     ) -> None:
-        """Write an event down, unless the object's source has used up its allowance."""
-        if not self._allowed((component, kind, subject), at, timing):
+        """Write an event down, unless its manager has used up what it may write of the object."""
+        uid = self._uids.setdefault((kind, subject), uuid(self.rng))
+        if reason == "Delete":  # what is made under this name later is another object
+            del self._uids[kind, subject]
+        source, type_ = (manager, component, kind, subject, uid), "Warning" if warning else "Normal"
+        key, message = self._combined((*source, reason, type_), message, at)
+        name = f"{subject}.{self.rng.getrandbits(64):016x}"
+        logged = self._logged.setdefault(key, Logged(name, at))
+        logged.count += 1
+        if not self._allowed(source, at, timing):
             self.dropped += 1
             return
         self.version += 1
-        key = (component, kind, subject, reason, message, "Warning" if warning else "Normal")
-        known = self.events.get(key)
-        if known and at - known.last <= timedelta(seconds=timing.event_ttl):
-            known.count += 1
-            known.last, known.version = at, self.version
-            return
-        object_uid = self._uids.setdefault((kind, subject), uuid(self.rng))
-        name = f"{subject}.{self.rng.getrandbits(64):016x}"
-        self.events[key] = Event(
-            name, uuid(self.rng), object_uid, self.version, self.version - 1, component, kind, subject,
-            reason,
-            message, key[5], at, at,
-        )  # fmt: skip
+        event = self.events.get(key)
+        if event is None or at - event.last > timedelta(seconds=timing.event_ttl):
+            event = self.events[key] = Event(
+                logged.name, uuid(self.rng), uid, self.version, self.version - 1, component, kind, subject, reason,
+                message, type_, logged.first, at,
+            )  # fmt: skip
+        event.count, event.last, event.message, event.version = logged.count, at, message, self.version
+
+    def _combined(self, group: Key, message: str, at: datetime) -> tuple[Key, str]:
+        """By what the event is known, and its words: those of many that differ by nothing else are one."""
+        words, last = self._similar.get(group, (set(), at))
+        if at - last > timedelta(seconds=WITHIN):
+            words = set()
+        words.add(message)
+        self._similar[group] = words, at
+        if len(words) < SIMILAR:
+            return (*group, message), message
+        words.discard(min(words - {message}))
+        return group, f"(combined from similar events): {message}"
 
     def kept(self, at: datetime, timing: Timing) -> list[Event]:
         """Events not yet forgotten."""
@@ -83,7 +117,7 @@ class Recorder:
             del self.events[key]
         return sorted(self.events.values(), key=lambda event: event.name)
 
-    def _allowed(self, source: tuple[str, str, str], at: datetime, timing: Timing) -> bool:
+    def _allowed(self, source: Key, at: datetime, timing: Timing) -> bool:
         tokens, since = self._tokens.get(source, (float(timing.event_burst), at))
         tokens = min(float(timing.event_burst), tokens + (at - since).total_seconds() / timing.event_refill)
         allowed = tokens >= 1

@@ -113,6 +113,7 @@ def place(world: World, volume: Volume) -> None:
         status = "True" if kind == "Scheduled" else "False"
         volume.conditions[kind] = condition(world, kind, status)
     volume.state, volume.robustness, volume.current_image = "detached", "unknown", volume.spec["image"]
+    world.event("volume", "Volume", volume.name, "Detached", f"volume {volume.name} has been detached")
     room = [n for n in locality.candidates(world) if n.storage_maximum >= volume.size]
     if volume.data_locality not in locality.LOCAL:
         for replica, node in zip(volume.replicas, room, strict=False):

@@ -79,10 +79,11 @@ class World:
     def event(
         self, component: str, kind: str, subject: str, reason: str, message: str, *, warning: bool = False
     ) -> None:
-        """Write a Kubernetes event."""
+        """Write a Kubernetes event: the manager on the volume's owner node does, or one that never changes."""
+        manager = self.volumes[subject].owner if kind == "Volume" and subject in self.volumes else ""
         self.recorder.add(
-            self.now(), self.timing, component=f"longhorn-{component}-controller", kind=kind, subject=subject,
-            reason=reason, message=message, warning=warning,
+            self.now(), self.timing, manager=manager, component=f"longhorn-{component}-controller", kind=kind,
+            subject=subject, reason=reason, message=message, warning=warning,
         )  # fmt: skip
         self.changed("events")
 

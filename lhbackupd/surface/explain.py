@@ -22,6 +22,7 @@ from lhbackupd.core.recurring import Membership
 from lhbackupd.core.retention import verdicts
 from lhbackupd.core.selection import Matching, matches
 from lhbackupd.core.timetable import parse_zone
+from lhbackupd.core.untouched import doubtful, rests_on
 from lhbackupd.engine.closeup import CloseUp
 from lhbackupd.surface.explanation import BackupWord, Explanation, PhaseTime, PolicyWord, RunWord
 from lhbackupd.surface.plan import outlook
@@ -105,6 +106,7 @@ def _policy(
         standing=row,
         expected=sources.keeper.books.durations.expected(policy.name, volume.name if volume else ""),
         barred=_barred(policy, volume, picture.setting) if row and volume else "",
+        no_touch=_no_touch(sources, policy, row.volume) if row else "",
         new_bytes=found.new_bytes if found else None,
         new=found.reason if found else "",
     )
@@ -132,6 +134,14 @@ def _barred(policy: Policy, volume: Volume, setting: Setting) -> str:
             return reason
     no = refusal(volume, policy)
     return no.reason if no else ""
+
+
+def _no_touch(sources: Sources, policy: Policy, volume: str) -> str:
+    if policy.no_touch is None:
+        return ""
+    evidence, now = sources.keeper.trails.evidence((policy.name, volume)), sources.clock.now()
+    against = doubtful(evidence, now)
+    return f"its next run inspects it: {against}" if against else f"let alone: {rests_on(evidence, policy, now)}"
 
 
 def _run(run: Run) -> RunWord:

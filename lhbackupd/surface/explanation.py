@@ -37,6 +37,8 @@ class PolicyWord:
     expected: float
     #: why a run would not back it up now; "" where it would
     barred: str
+    #: under `no_touch`: what it rests on that the next run may let it alone, or why that run inspects it; "" without
+    no_touch: str = ""
     #: what a look at the attached volume finds that no backup of this policy holds; None where it cannot be seen
     new_bytes: int | None
     new: str

@@ -14,7 +14,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from lhbackupd.core.model import PROTECTED, Phase
+from lhbackupd.core.model import Phase
+from lhbackupd.core.protection import UPHELD
 from lhbackupd.core.rpo import Rpo
 from lhbackupd.surface.report import CoveredVolume, Report
 from lhbackupd.surface.standing import Standing, Wait
@@ -62,7 +63,7 @@ def _volumes(report: Report) -> Iterator[Metric]:
     )
     outcome = GaugeMetricFamily(
         "lhbackupd_volume_last_outcome",
-        "1 for the outcome of the last run, where that has not protected the volume; no series where it has.",
+        "1 for the outcome of the last run, where that has neither protected the volume nor let it alone.",
         labels=(*VOLUME_LABELS, "outcome"),
     )
     for row in rows:
@@ -70,7 +71,7 @@ def _volumes(report: Report) -> Iterator[Metric]:
             unprotected.add_metric(_labels(row), row.unprotected_bytes)
         if row.rpo not in {Rpo.NONE, Rpo.COMPLIANT}:
             rpo.add_metric((*_labels(row), row.rpo.value), 1)
-        if row.last_outcome is not None and row.last_outcome not in PROTECTED:
+        if row.last_outcome is not None and row.last_outcome not in UPHELD:
             outcome.add_metric((*_labels(row), row.last_outcome.value), 1)
     yield rpo
     yield unprotected

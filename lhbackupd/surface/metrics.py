@@ -52,6 +52,12 @@ class Metrics:
             ["policy"],
             registry=registry,
         )
+        self._hidden = Counter(
+            "lhbackupd_hidden_writes",
+            "Inspections that found data which no sign had shown, after runs that had let the volume alone.",
+            ["policy"],
+            registry=registry,
+        )
         self._phases = Histogram(
             "lhbackupd_phase_duration_seconds",
             "How long the phases of runs that have ended lasted.",
@@ -112,6 +118,7 @@ class Metrics:
         """Count what an event tells."""
         match event:
             case Moved(before=None, after=run) if not run.finished:
+                self._hidden.labels(run.policy)
                 for outcome in Outcome:  # a counter that is there before it counts is one whose increase is seen
                     self._runs.labels(run.policy, outcome.value)
             case Moved(after=run):
@@ -153,6 +160,7 @@ class Metrics:
     def _ended(self, run: Run) -> None:
         if run.outcome is not None:
             self._runs.labels(run.policy, run.outcome.value).inc()
+        self._hidden.labels(run.policy).inc(run.hidden)
         self._waited.inc(waited(run))
         start = max(run.queued_at, run.not_before) if run.not_before else run.queued_at
         entered = sorted(run.entered.items(), key=lambda entry: entry[1])

@@ -129,6 +129,12 @@ class LogListener:
         if (seconds := words.waited(run)) > 0:
             text = f"{run.waiter} waited {words.span(seconds)} for run {run.id}"
             self._log.warning(text, action="workload.waited", waiter=run.waiter, seconds=round(seconds, 3), **facts)
+        if run.hidden:
+            text = (
+                f"run {run.id} found {run.new_bytes} bytes in volume {run.volume} that no sign had shown, and runs of "
+                f"{run.policy} had let it alone: somebody has had it unseen; docs/no-touch.md says how"
+            )
+            self._log.warning(text, action="volume.hidden-write", new_bytes=run.new_bytes, **facts)
         took = (run.finished_at - run.started_at).total_seconds() if run.finished_at and run.started_at else None
         # a skipped run is no news about its volume, and a shadow protects none
         known = None if run.outcome in {Outcome.SKIPPED, Outcome.SHADOWED} else self._known((run.policy, run.volume))

@@ -66,6 +66,7 @@ def covered(
         misses_rpo_at=verdict.misses_at,
         unprotected_bytes=word.unprotected_bytes,
         failures=word.failures,
+        hidden=word.hidden,
         next_due=next_due,
         jobs=jobs,
     )

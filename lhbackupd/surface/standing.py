@@ -8,8 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from lhbackupd.core.exposure import Exposure
-from lhbackupd.core.model import PROTECTED, Mode, Outcome, Run
-from lhbackupd.core.protection import Protection
+from lhbackupd.core.model import Mode, Outcome, Run
+from lhbackupd.core.protection import UPHELD, Protection
 from lhbackupd.core.rpo import Rpo
 from lhbackupd.surface.words import moment
 
@@ -60,7 +60,7 @@ def standing(word: Protection, *, beyond: bool, mode: Mode = Mode.ACTIVE) -> Sta
         return Standing.SHADOW
     if word.last_outcome is None:
         return Standing.UNPROTECTED
-    if word.last_outcome in PROTECTED:
+    if word.last_outcome in UPHELD:
         return Standing.UNPROTECTED if beyond or word.lost else Standing.PROTECTED
     if word.last_outcome is Outcome.SUSPENDED:
         return Standing.SUSPENDED
@@ -71,7 +71,7 @@ def why(word: Protection, *, beyond: str) -> str:
     """The reason of a standing, in words."""
     if word.last_outcome is None or word.last_at is None:
         return "no run has finished yet"
-    if word.last_outcome in PROTECTED:
+    if word.last_outcome in UPHELD:
         return word.lost or beyond or word.last_reason
     times = f" ({word.failures} times)" if word.failures > 1 else ""
     reason = f"{word.last_outcome.value}{times}: {word.last_reason}"

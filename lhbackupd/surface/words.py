@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 from lhbackupd.core.cluster import Setting
 from lhbackupd.core.exposure import Exposure
-from lhbackupd.core.model import PROTECTED, Outcome, Run
-from lhbackupd.core.protection import Protection
+from lhbackupd.core.model import Outcome, Run
+from lhbackupd.core.protection import UPHELD, Protection
 from lhbackupd.core.rpo import Judgement, Rpo
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -41,7 +41,7 @@ def protection(word: Protection, *, late: bool = False) -> str:
         return "never backed up"
     if word.lost and word.protected_until is None:
         return "in no backup any more"
-    if word.last_outcome in PROTECTED and not late and not word.lost:
+    if word.last_outcome in UPHELD and not late and not word.lost:
         return _protected(word)
     if word.unprotected_bytes:
         since = f"since {moment(word.protected_until)}" if word.protected_until else "and never backed up"
@@ -52,7 +52,8 @@ def protection(word: Protection, *, late: bool = False) -> str:
 def _protected(word: Protection) -> str:
     if word.last_outcome is Outcome.UNCHANGED:
         return f"protected, unchanged since {moment(word.last_success)}" if word.last_success else "protected, empty"
-    return f"protected as of {moment(word.protected_until)}" if word.protected_until else "protected"
+    since = ", not inspected since" if word.last_outcome is Outcome.NOT_INSPECTED else ""
+    return f"protected as of {moment(word.protected_until)}{since}" if word.protected_until else "protected"
 
 
 def exposure(known: Exposure) -> str:

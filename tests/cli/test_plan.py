@@ -116,6 +116,19 @@ def test_a_volume_is_explained_on_one_screen(tmp_path: Path) -> None:
     assert "→ node-1: it holds a good replica" in said
 
 
+def test_a_volume_that_is_let_alone_is_explained_with_what_that_rests_on(tmp_path: Path) -> None:
+    with daemon(tmp_path) as (made, path):
+        made.has(volume("pvc-a"), policy=replace(NIGHTLY, no_touch=timedelta(days=7)))
+        made.knows(ended("pvc-a", Outcome.COMPLETED, hidden=True, new_bytes=7, protected_until=TODAY))
+        before = call("explain", path, "pvc-a").output
+        made.let_alone("pvc-a")
+        after = call("explain", path, "pvc-a")
+    assert "no_touch: its next run inspects it: no inspection by an attach of ours" in before
+    assert "no_touch: let alone: no attach but ours in Longhorn's events" in after.output
+    assert "inspections that found data which no sign had shown: 1" in after.output
+    assert after.exit_code == 0
+
+
 def test_an_unknown_volume_is_exit_code_2_with_those_like_it(tmp_path: Path) -> None:
     with daemon(tmp_path) as (_, path):
         answer = call("explain", path, "pvc-x")

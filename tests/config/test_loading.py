@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from lhbackupd.config import Config, ConfigFault, check, load
 from lhbackupd.config.schema import Settings
-from lhbackupd.core.model import Detached, Keep, Limits, Match, Patience, Policy, Retry
+from lhbackupd.core.model import Detached, Keep, Limits, Match, Patience, Policy
+from lhbackupd.core.retry import Retry
 from lhbackupd.core.windows import parse_window
 
 

@@ -8,8 +8,8 @@ from lhbackupd.core.cluster import BackupProgress, Fault, FaultKind, SnapshotRea
 from lhbackupd.core.commands import Command, Detach, Seen
 from lhbackupd.core.holding import ASK_AGAIN
 from lhbackupd.core.machine import EDGES, decide
-from lhbackupd.core.model import Outcome, Phase, Policy, Retry, Run
-from lhbackupd.core.retry import successor
+from lhbackupd.core.model import Outcome, Phase, Policy, Run
+from lhbackupd.core.retry import Retry, successor
 
 from .examples import ORIGIN, POLICY, T0, at, attached, backup, detached, made, ours, run, seen, ticket
 

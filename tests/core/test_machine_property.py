@@ -6,7 +6,7 @@ everything can happen between any two of its lines. What must hold is checked wh
 
 import os
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, timedelta
 from typing import Literal
 
 import pytest
@@ -17,18 +17,21 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from lhbackupd.core.admission import admit
 from lhbackupd.core.cluster import Fault, FaultKind, Setting, Target, Volume
 from lhbackupd.core.commands import AskBackup, Attach, Command, CreateSnapshot, Detach, Seen
+from lhbackupd.core.evidence import Evidence, Lookout, Trail, at_rest
+from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.holding import ASK_AGAIN
 from lhbackupd.core.machine import EDGES, decide, views
-from lhbackupd.core.model import Detached, Keep, Limits, Mode, Now, Outcome, Phase, Policy, Retry, Run
+from lhbackupd.core.model import Detached, Keep, Limits, Mode, Now, Outcome, Phase, Policy, Run
 from lhbackupd.core.naming import LABEL_RUN, made_by
+from lhbackupd.core.protection import Protection
 from lhbackupd.core.retention import expired
-from lhbackupd.core.retry import successor
+from lhbackupd.core.retry import Retry, successor
 
-from .examples import ORIGIN, made, nodes
+from .examples import ORIGIN, detached, made, nodes
 from .longhorn_model import Backup, Longhorn, Ticket
 
 POLICIES = {
-    "nightly": Policy(name="nightly", cron="0 2 * * *", keep=Keep(last=1)),
+    "nightly": Policy(name="nightly", cron="0 2 * * *", keep=Keep(last=1), no_touch=timedelta(days=7)),
     "weekly": Policy(name="weekly", cron="0 3 * * 0", detached=Detached.ALWAYS, keep=Keep(last=2), give_way_after=0),
 }
 SHADOWS = {f"shadow {name}": name for name in POLICIES}
@@ -62,6 +65,8 @@ class OneVolume(RuleBasedStateMachine):
         #: runs that an operator has called off: written down before it is answered, so that no crash takes it back
         self.called_off: set[str] = set()
         self.paused = False
+        #: everything speaks for it that nobody has touched the volume
+        self.untouched = False
         self.counter = 0
         #: runs whose request may take effect long after it was made
         self.excused: set[str] = set()
@@ -104,6 +109,10 @@ class OneVolume(RuleBasedStateMachine):
     @rule()
     def an_operator_pauses_or_resumes(self) -> None:
         self.paused = not self.paused
+
+    @rule()
+    def something_speaks_for_leaving_it_alone_or_against_it(self) -> None:
+        self.untouched = not self.untouched
 
     @rule(steps=st.integers(5, 30), pause=st.integers(0, 4))
     def the_daemon_works_undisturbed(self, steps: int, pause: int) -> None:
@@ -204,8 +213,19 @@ class OneVolume(RuleBasedStateMachine):
             slot=given.slots.get(run.id),
             paused="paused" if self.paused else "",
             cancelled=run.id in self.called_off,
+            evidence=self._evidence(run) if self.untouched else None,
             stopping=self.stopping,
             journal_down=self.refused_write,
+        )
+
+    def _evidence(self, run: Run) -> Evidence:
+        """That nobody has touched the volume: what is decided on it must not claim more, true or not."""
+        now, day = self.longhorn.wall(), timedelta(days=1)
+        return Evidence(
+            word=Protection(policy=run.policy, volume="vol", last_check=now, attached_at=now, let_alone=1),
+            known=Exposure(policy=run.policy, volume="vol", born=now - day, clear=now),
+            trail=Trail(rest=at_rest(detached()), ours=now),
+            lookout=Lookout(since=now - day, last=now),
         )
 
     def _act(self, run: Run, command: Command, trouble: Trouble) -> Fault | None:
@@ -311,6 +331,11 @@ class OneVolume(RuleBasedStateMachine):
             assert done[0].snapshot == run.snapshot
             assert run.protected_until is not None
             assert run.protected_until <= now.wall
+        if run.outcome is Outcome.NOT_INSPECTED:
+            assert self.untouched
+            assert seen.volume is not None
+            assert seen.volume.plainly_detached
+            assert (run.ticket, run.protected_until, run.backup, run.entered.keys()) == ("", None, "", {"finished"})
         if run.outcome is Outcome.SHADOWED:
             assert run.protected_until is None
             assert not run.backup

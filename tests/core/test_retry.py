@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from lhbackupd.core.model import Outcome, Phase, Retry, Run
-from lhbackupd.core.retry import SETTLE, successor
+from lhbackupd.core.model import Outcome, Phase, Run
+from lhbackupd.core.retry import SETTLE, Retry, successor
 
 from .examples import T0, at, run
 

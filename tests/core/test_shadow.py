@@ -8,10 +8,10 @@ import pytest
 from lhbackupd.core.cluster import BackupProgress, Chain, Setting, Target, Volume
 from lhbackupd.core.commands import Detach, Seen, View
 from lhbackupd.core.machine import decide, views
-from lhbackupd.core.model import Mode, Outcome, Phase, Retry, Run
+from lhbackupd.core.model import Mode, Outcome, Phase, Run
 from lhbackupd.core.protection import after
 from lhbackupd.core.recurring import MADE_BY_JOB
-from lhbackupd.core.retry import successor
+from lhbackupd.core.retry import Retry, successor
 
 from .examples import ORIGIN, POLICY, T0, at, attached, backup, chain, detached, ours, run, seen
 

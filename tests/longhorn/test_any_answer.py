@@ -19,6 +19,7 @@ CALLS: tuple[Callable[[Longhorn], Awaitable[object]], ...] = (
     lambda longhorn: longhorn.volumes(),
     lambda longhorn: longhorn.volume("v"),
     lambda longhorn: longhorn.nodes(),
+    lambda longhorn: longhorn.attaches(),
     lambda longhorn: longhorn.targets(),
     lambda longhorn: longhorn.engine_images(),
     lambda longhorn: longhorn.backup_volumes(),

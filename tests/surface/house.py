@@ -13,9 +13,11 @@ from lhbackupd.clock import Clock
 from lhbackupd.core.cluster import Fault, Node, Setting, Target, Volume
 from lhbackupd.core.commands import Command, Seen
 from lhbackupd.core.exposure import Exposure
-from lhbackupd.core.model import Limits, Match, Origin, Outcome, Phase, Policy, Retry, Run
+from lhbackupd.core.model import Limits, Match, Origin, Outcome, Phase, Policy, Run
 from lhbackupd.core.protection import Protection, after
 from lhbackupd.core.retention import Verdict
+from lhbackupd.core.retry import Retry
+from lhbackupd.engine.events import Moved
 from lhbackupd.engine.inventory import Inventory, Picture
 from lhbackupd.engine.journal import Journal
 from lhbackupd.engine.keeper import Keeper
@@ -176,6 +178,26 @@ class House:
     def exposed(self, *exposures: Exposure) -> None:
         """This is what the watch has found."""
         self.keeper.watch.exposures.update({(known.policy, known.volume): known for known in exposures})
+
+    def let_alone(self, name: str) -> None:
+        """The volume was inspected this night, and everything speaks for it that nobody has touched it since."""
+        got = TODAY + timedelta(seconds=5)
+        inspected = ended(name, Outcome.UNCHANGED, "nothing new", attached_at=got, protected_until=TODAY)
+        alone = replace(
+            inspected, id="run-2", outcome=Outcome.NOT_INSPECTED, reason="no attach but ours", attached_at=None
+        )
+        self.exposed(Exposure(policy="nightly", volume=name, born=TODAY, clear=TODAY))
+        for wall, marks in ((TODAY, {}), (TODAY + timedelta(minutes=1), {name: {"ours": got}}), (NOON, {})):
+            self.clock.hands.wall = wall
+            if marks:
+                self.keeper.trails.heard(Moved(None, replace(inspected, ticket="lhbackupd:shop-backups:5eed0001:r:x")))
+            before = self.inventory.picture
+            self.look(at=wall, attaches=(wall, marks))
+            self.keeper.trails.polled(before, self.inventory.picture)
+            with suppress(StopIteration):
+                self.keeper.trails.follow().send(None)
+        self.knows(inspected, alone)
+        self.keep(inspected, alone)
 
     def known(self, key: tuple[str, str]) -> Protection | None:
         return self.keeper.books.protections.get(key)

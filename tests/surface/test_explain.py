@@ -135,6 +135,23 @@ def test_why_a_run_would_not_back_it_up_now(
     assert bool(word.barred) is bool(words)
 
 
+def test_under_no_touch_it_is_said_what_lets_it_alone_or_why_it_is_inspected(house: House) -> None:
+    policy = replace(NIGHTLY, no_touch=timedelta(days=7))
+    house.has(placed("pvc-a"), policy=policy)
+    (word,) = said(house).policies
+    assert word.no_touch.startswith("its next run inspects it: no inspection by an attach of ours")
+    house.let_alone("pvc-a")
+    explained = said(house)
+    (word,) = explained.policies
+    assert word.no_touch.startswith(
+        "let alone: no attach but ours in Longhorn's events, which were last looked at 2026-10-22"
+    )
+    assert word.no_touch.endswith("; to be inspected again by 2026-10-29 02:00 UTC")
+    assert explained.fine
+    house.has(placed("pvc-a"), policy=NIGHTLY)
+    assert [word.no_touch for word in said(house).policies] == [""]
+
+
 def test_new_data_of_an_attached_volume_is_looked_at(house: House) -> None:
     live = placed(
         "pvc-a",

@@ -80,6 +80,26 @@ def test_a_run_is_counted_once_with_all_its_phases(registry: CollectorRegistry, 
     assert sums == {"queued": 1, "attaching": 7, "backing-up": 22, "detaching": 10}
 
 
+def test_hidden_writes_are_counted_when_they_are_found(registry: CollectorRegistry, metrics: Metrics) -> None:
+    metrics(Moved(None, queued("pvc-a")))
+    assert registry.get_sample_value("lhbackupd_hidden_writes_total", {"policy": "nightly"}) == 0
+    metrics(Moved(running("pvc-a"), ended("pvc-a", Outcome.COMPLETED)))
+    metrics(Moved(running("pvc-a"), ended("pvc-a", Outcome.COMPLETED, hidden=True)))
+    assert registry.get_sample_value("lhbackupd_hidden_writes_total", {"policy": "nightly"}) == 1
+
+
+def test_a_volume_that_is_let_alone_has_no_outcome_to_tell_and_is_checked_no_later(
+    registry: CollectorRegistry, house: House
+) -> None:
+    house.has(volume("pvc-a"))
+    house.let_alone("pvc-a")
+    outcome = {**labels("a"), "outcome": "not-inspected"}
+    assert registry.get_sample_value("lhbackupd_volume_last_outcome", outcome) is None
+    checked = registry.get_sample_value("lhbackupd_volume_last_check_timestamp_seconds", labels("a"))
+    assert checked == (TODAY + timedelta(seconds=40)).timestamp()
+    assert registry.get_sample_value("lhbackupd_volumes", {"standing": "protected"}) == 1
+
+
 def test_the_wait_before_another_attempt_is_no_time_in_the_queue(registry: CollectorRegistry, metrics: Metrics) -> None:
     again = replace(ended("pvc-a", Outcome.COMPLETED), queued_at=TODAY - timedelta(hours=1), not_before=TODAY)
     metrics(Moved(None, again))

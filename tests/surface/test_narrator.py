@@ -122,6 +122,13 @@ def test_an_end_is_said_as_loudly_as_it_matters(said: Said, outcome: Outcome, le
     assert (fields["outcome"], fields["seconds"]) == (outcome.value, 39.0)
 
 
+def test_data_that_no_sign_had_shown_is_a_warning_with_the_volume(said: Said) -> None:
+    run = ended("pvc-a", Outcome.COMPLETED, "backed up", new_bytes=4096, hidden=True)
+    (level, text, fields), (end, *_) = said.after(Moved(running("pvc-a"), run))
+    assert (level, fields["action"], fields["new_bytes"], end) == ("warning", "volume.hidden-write", 4096, "info")
+    assert text.startswith("run run-pvc-a found 4096 bytes in volume pvc-a that no sign had shown")
+
+
 def test_the_end_of_a_run_says_how_the_volume_is_protected(said: Said, house: House) -> None:
     house.knows(ended("pvc-a", Outcome.COMPLETED, protected_until=TODAY))
     run = replace(ended("pvc-a", Outcome.UNCHANGED, "nothing new"), id="run-2")

@@ -150,6 +150,19 @@ async def test_a_volume_says_why_its_last_run_failed_and_when_the_next_is(
     assert "attaching 7 s, backing-up 22 s, detaching 10 s" in said
 
 
+async def test_a_volume_that_is_let_alone_says_what_that_rests_on_and_what_was_hidden(
+    client: httpx.AsyncClient, house: House
+) -> None:
+    house.has(volume("pvc-a"), policy=replace(NIGHTLY, no_touch=timedelta(days=7)))
+    house.knows(ended("pvc-a", Outcome.COMPLETED, new_bytes=4096, hidden=True, protected_until=TODAY))
+    house.let_alone("pvc-a")
+    said = read((await client.get("/volumes/pvc-a")).text).said
+    assert "protected as of 2026-10-22 02:00:00 UTC, not inspected since" in said
+    assert "let alone: no attach but ours in Longhorn's events" in said
+    assert "to be inspected again by 2026-10-29 02:00 UTC" in said
+    assert "Hidden writesinspections that found data which no sign had shown: 1" in said
+
+
 def listed(number: int, **fields: Any) -> Backup:
     """A backup of pvc-a, made so many days ago by the policy."""
     at = TODAY - timedelta(days=number)
@@ -282,14 +295,17 @@ def test_a_day_is_judged_by_its_last_run_that_looked() -> None:
         past(1.01, Outcome.COMPLETED),
         past(2, Outcome.UNCHANGED),
         past(3, Outcome.SUSPENDED),
+        past(4, Outcome.NOT_INSPECTED),
+        past(5, Outcome.NOT_INSPECTED),
+        past(5.01, Outcome.UNCHANGED),
         past(200, Outcome.FAILED),
     ]
     made = strip(runs, NOON)
     assert made.count("<li") == DAYS
     marks = "".join(part[0] for part in made.split('aria-hidden="true">')[1::2])
-    assert marks == "·" * (DAYS - 4) + "~=✗✓"
+    assert marks == "·" * (DAYS - 6) + "=○~=✗✓"
     assert "2026-10-22: 1 skipped, 1 completed, 1 failed" in made
-    assert "2026-10-18: no run" in made
+    assert "2026-10-16: no run" in made
 
 
 def test_phases_are_what_lies_between_their_beginnings() -> None:

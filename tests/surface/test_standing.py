@@ -44,6 +44,14 @@ def test_a_volume_keeps_failing_until_it_is_protected() -> None:
     assert standing(after(failing, ended("pvc-a", Outcome.UNCHANGED)), beyond=False) is Standing.PROTECTED
 
 
+def test_a_volume_that_is_let_alone_stands_as_it_stood_and_says_what_that_rests_on() -> None:
+    known = after(None, ended("pvc-a", Outcome.UNCHANGED))
+    alone = after(known, ended("pvc-a", Outcome.NOT_INSPECTED, "no attach but ours in Longhorn's events"))
+    assert standing(alone, beyond=False) is Standing.PROTECTED
+    assert why(alone, beyond="") == "no attach but ours in Longhorn's events"
+    assert standing(alone, beyond=True) is Standing.UNPROTECTED
+
+
 def test_old_protection_is_none_where_something_may_have_been_written_since() -> None:
     word = after(None, ended("pvc-a", Outcome.COMPLETED))
     touched = Exposure(policy="nightly", volume="pvc-a", born=NOON, clear=NOON, since=NOON, sign="x")

@@ -38,6 +38,10 @@ def word(outcome: Outcome | None, **fields: Any) -> Protection:
         (word(Outcome.UNCHANGED, last_success=TODAY), "protected, unchanged since 2026-10-22 02:00:00 UTC"),
         (word(Outcome.UNCHANGED), "protected, empty"),
         (
+            word(Outcome.NOT_INSPECTED, protected_until=TODAY, last_success=TODAY),
+            "protected as of 2026-10-22 02:00:00 UTC, not inspected since",
+        ),
+        (
             word(Outcome.BELOW_THRESHOLD, protected_until=TODAY, unprotected_bytes=4096),
             "4096 bytes unprotected since 2026-10-22 02:00:00 UTC",
         ),

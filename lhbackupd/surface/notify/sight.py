@@ -16,7 +16,7 @@ from lhbackupd.surface.words import moment
 Row = CoveredVolume | UncoveredVolume
 
 #: outcomes of a run that did what its policy asks
-_WELL = frozenset({Outcome.COMPLETED, Outcome.UNCHANGED, Outcome.BELOW_THRESHOLD})
+_WELL = frozenset({Outcome.COMPLETED, Outcome.UNCHANGED, Outcome.BELOW_THRESHOLD, Outcome.NOT_INSPECTED})
 #: of an RPO that was missed: what says that it is no longer
 _KEPT = frozenset({Rpo.COMPLIANT, Rpo.AT_RISK, Rpo.NONE})
 #: how it is said that a trouble is over

@@ -30,6 +30,7 @@ STANDING_TONE = {
 OUTCOME_TONE = {
     Outcome.COMPLETED: GOOD,
     Outcome.UNCHANGED: GOOD,
+    Outcome.NOT_INSPECTED: QUIET,
     Outcome.FAILED: BAD,
     Outcome.REFUSED: BAD,
     Outcome.GONE: QUIET,

@@ -43,6 +43,8 @@ def _looks(runs: list[Run]) -> tuple[str, str]:
     outcomes = [run.outcome for run in runs]
     if not outcomes:
         return QUIET, "·"
+    if {*outcomes} == {Outcome.NOT_INSPECTED}:
+        return QUIET, "○"
     telling = next((outcome for outcome in outcomes if outcome in PROTECTED or outcome is Outcome.FAILED), None)
     match telling:
         case Outcome.COMPLETED:
@@ -62,6 +64,13 @@ def _words(runs: list[Run]) -> str:
 
 def legend() -> Html:
     """What the marks mean."""
-    marks = ((GOOD, "✓", "backed up"), (GOOD, "=", "unchanged"), (BAD, "✗", "failed"), (WARN, "~", "not done"))
+    marks = (
+        (GOOD, "✓", "backed up"),
+        (GOOD, "=", "unchanged"),
+        (QUIET, "○", "not inspected"),
+        (BAD, "✗", "failed"),
+        (WARN, "~", "not done"),
+        (QUIET, "·", "no run"),
+    )
     items = [el("li", el("span", mark, class_=f"key {tone}"), f" {words}") for tone, mark, words in marks]
-    return el("ul", *items, el("li", el("span", "·", class_="key quiet"), " no run"), class_="legend")
+    return el("ul", *items, class_="legend")

@@ -66,7 +66,7 @@ def volume(frame: Frame, name: str, history: Sequence[Run], seen: Explanation | 
         el("p", f"Longhorn volume {name}", class_=QUIET) if claim else "",
         as_of(report),
         alarms(report),
-        *(_covered(row, _planned(seen, row.policy), report.at) for row in covered),
+        *(_covered(row, _planned(seen, row.policy), _no_touch(seen, row.policy), report.at) for row in covered),
         *(_uncovered(row) for row in bare),
         _now(report, name),
         _history(history, report.at, trouble),
@@ -83,6 +83,13 @@ def _planned(seen: Explanation | str, policy: str) -> Planned | None:
     return next((run for run in seen.next if run.policy == policy), None)
 
 
+def _no_touch(seen: Explanation | str, policy: str) -> str:
+    """What it rests on that a volume is let alone, or why it is not."""
+    if isinstance(seen, str):
+        return ""
+    return next((word.no_touch for word in seen.policies if word.name == policy), "")
+
+
 def _expected(run: Planned | None, now: datetime) -> object:
     if run is None:
         return ""
@@ -92,7 +99,7 @@ def _expected(run: Planned | None, now: datetime) -> object:
     return join(("begins ", when(run.start, now), f"{where}, takes {span((run.end - run.start).total_seconds())}"))
 
 
-def _covered(row: CoveredVolume, planned: Planned | None, now: datetime) -> Html:
+def _covered(row: CoveredVolume, planned: Planned | None, no_touch: str, now: datetime) -> Html:
     last = join((outcome_badge(row.last_outcome), " ", when(row.last_at, now))) if row.last_outcome else "none yet"
     known_facts = facts(
         (
@@ -106,6 +113,11 @@ def _covered(row: CoveredVolume, planned: Planned | None, now: datetime) -> Html
             ("Last run", last),
             ("Last backup", when(row.last_success, now)),
             ("Looked at", when(row.last_check, now)),
+            ("No touch", no_touch),
+            (
+                "Hidden writes",
+                f"inspections that found data which no sign had shown: {row.hidden}" if row.hidden else "",
+            ),
             ("New data", f"{size(row.unprotected_bytes)} in no backup" if row.unprotected_bytes else ""),
             ("Longhorn's jobs", f"{', '.join(row.jobs)} back it up as well" if row.jobs else ""),
             ("Failures", f"{row.failures} since a run succeeded" if row.failures else ""),

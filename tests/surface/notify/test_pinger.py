@@ -73,6 +73,12 @@ async def test_a_round_without_failures_is_a_start_and_a_success(house: House) -
     assert bench.calls == [("nightly", FILE, Call(ping=Ping.START)), ("nightly", FILE, Call(ping=Ping.SUCCESS))]
 
 
+async def test_a_night_in_which_nothing_had_to_be_touched_is_a_success(house: House) -> None:
+    bench = Bench(house, PINGING)
+    await bench.hears(("a", Outcome.NOT_INSPECTED), ("b", Outcome.NOT_INSPECTED))
+    assert bench.pings == [Ping.START, Ping.SUCCESS]
+
+
 async def test_a_round_with_a_failure_says_which_volumes_fail(house: House) -> None:
     bench = Bench(house, PINGING)
     await bench.hears(("a", Outcome.FAILED), ("b", Outcome.COMPLETED), ("c", Outcome.REFUSED))

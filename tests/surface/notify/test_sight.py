@@ -25,3 +25,15 @@ def test_a_missed_rpo_is_told_once_and_its_end_too(house: House) -> None:
     house.exposed(CLEAR)
     _, (over,) = notices(house.report(), news.memory, wants=lambda kind, policy: True)
     assert (over.kind, over.title) == (Kind.RECOVERY, "shop/a keeps its RPO again")
+
+
+def test_a_failure_is_over_also_where_the_volume_has_been_let_alone_since(house: House) -> None:
+    """A volume is let alone only after a run that did what its policy asks, which nobody may have seen."""
+    house.has(volume("pvc-a"))
+    house.knows(ended("pvc-a", Outcome.FAILED, "no node"))
+    news, (began,) = notices(house.report(), Memory(), wants=lambda kind, policy: True)
+    assert began.kind is Kind.FAILURE
+    house.let_alone("pvc-a")
+    _, (over,) = notices(house.report(), news.memory, wants=lambda kind, policy: True)
+    assert over.kind is Kind.RECOVERY
+    assert "not inspected since" in over.lines[0]
