@@ -9,7 +9,7 @@ exchange has one time limit, from the wait for a connection to the last byte, an
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -77,11 +77,14 @@ class Longhorn:
         self._identity = (client_cert, client_key) if client_cert else None
         self._tls = ssl.create_default_context(cafile=ca_file)
         self._read_identity()
+        #: at most so many requests are under way. Who waits for one to end waits here: httpx looks through all its
+        #: connections, with a system call each, for everyone who waits for it
+        self._places = asyncio.Semaphore(max_connections)
         self._http = httpx.AsyncClient(
             verify=self._tls,
             transport=transport,
             # a connection that cannot be had is told apart from an answer that does not come
-            timeout=httpx.Timeout(timeout, connect=timeout / 3, pool=timeout / 3),
+            timeout=httpx.Timeout(timeout, connect=timeout / 3),
             limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
             headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "lhbackupd"},
             follow_redirects=False,
@@ -246,6 +249,7 @@ class Longhorn:
         try:
             async with (
                 asyncio.timeout(self._timeout),
+                self._place(),
                 self._http.stream(request.method, self._base + request.path, headers=headers, content=content) as came,
             ):
                 self._note_date(came.headers.get("Date", ""))
@@ -259,6 +263,19 @@ class Longhorn:
             what = f"{type(error).__name__} {visible(str(error))}".strip()
             ambiguous = request.writes and not isinstance(error, NOT_SENT)
             raise Unreachable(what, tried=request.tried, ambiguous=ambiguous) from error
+
+    @contextlib.asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """Wait for a connection, for a third of the time that there is. Raises PoolTimeout."""
+        try:
+            async with asyncio.timeout(self._timeout / 3):
+                await self._places.acquire()
+        except TimeoutError:
+            raise httpx.PoolTimeout("no request of ours has ended in time") from None
+        try:
+            yield
+        finally:
+            self._places.release()
 
     def _note_date(self, text: str) -> None:
         try:
