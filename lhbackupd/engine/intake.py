@@ -18,11 +18,14 @@ from lhbackupd.engine.events import Missed, Rescheduled, Tell
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.journal import Journal
 from lhbackupd.engine.scheduler import Changes, Key, Scheduler, queued_run
+from lhbackupd.engine.slices import sliced
 
 T = TypeVar("T")
 
 #: due schedules written into the journal in one transaction
 BATCH = 500
+#: of them, so many are told of (log, metrics, exposure) before others have the loop again
+_TOLD = 50
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -103,7 +106,7 @@ class Intake:
             while firings := await self._offload(self._scheduler.due, BATCH):
                 runs = [self._unless_busy(firing.run, busy) for firing in firings]
                 fresh = await self._offload(self._journal.enqueue, runs)
-                for run, firing in zip(runs, firings, strict=True):
+                async for run, firing in sliced(zip(runs, firings, strict=True), _TOLD):
                     if run.id in fresh:
                         receive(run)
                         if firing.missed:
