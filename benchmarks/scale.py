@@ -25,6 +25,7 @@ from benchmarks.stage import CYCLE, NEVER, BenchmarkError, Stage, stage
 from lhbackupd.core.model import Outcome, Phase, Run
 from lhbackupd.core.protection import after
 from lhbackupd.engine.journal import Journal
+from lhbackupd.engine.schema import PROTECTION
 
 #: seconds from Longhorn's first answer until all volumes have their schedules
 START = 5.0
@@ -47,6 +48,8 @@ _QUEUED = "of all for volume pvc-idle-"
 _POLICIES = {"due": "pvc-due-*", "all": "pvc-idle-*"}
 _EXTRA = 'rpo = "26h"'
 _YESTERDAY = timedelta(hours=20)
+#: runs written into the journal at once
+_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,17 +123,25 @@ def _remember(path: Path, now: datetime, volumes: dict[str, list[str]]) -> None:
     journal = Journal(url=f"sqlite:///{path}")
     journal.open()
     at = now - _YESTERDAY
-    names = [(policy, volume) for policy, some in volumes.items() for volume in some]
-    for number, (policy, volume) in enumerate(names):
-        run = Run(
-            id=f"before-{number}", policy=policy, volume=volume, due=at, queued_at=at, started_at=at, finished_at=at,
-            entered={Phase.ATTACHING.value: at}, phase=Phase.FINISHED, outcome=Outcome.COMPLETED,
-            reason="completed: Longhorn lists the backup", backup=f"backup-{number}", new_bytes=2**23,
+    runs = [
+        Run(
+            id=f"before-{policy}-{volume}", policy=policy, volume=volume, due=at, queued_at=at, started_at=at,
+            finished_at=at, entered={Phase.ATTACHING.value: at}, phase=Phase.FINISHED, outcome=Outcome.COMPLETED,
+            reason="completed: Longhorn lists the backup", backup=f"backup-{volume}", new_bytes=2**23,
             protected_until=at,
-        )  # fmt: skip
-        journal.enqueue([run])
-        journal.finish(run, after(None, run), None)
+        )
+        for policy, some in volumes.items() for volume in some
+    ]  # fmt: skip
+    for start in range(0, len(runs), _BATCH):
+        journal.enqueue(runs[start : start + _BATCH])
+    words = [{"policy": r.policy, "volume": r.volume, "document": _text(after(None, r))} for r in runs]
+    with journal.engine.begin() as connection:
+        connection.execute(PROTECTION.insert(), words)
     journal.close()
+
+
+def _text(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 async def _address(made: Stage) -> str:
