@@ -8,7 +8,7 @@ import asyncio
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from lhbackupd import __version__
 from lhbackupd.assembly import Engine, Worker, assemble, connect, lock_state, rules_of
 from lhbackupd.clock import Clock
-from lhbackupd.config import Config, ConfigFault, advice
+from lhbackupd.config import Config, ConfigFault, advice, left_for_restart
 from lhbackupd.core.model import Run
 from lhbackupd.core.protection import Protection
 from lhbackupd.engine.events import Event, Tell
@@ -94,13 +94,14 @@ class Daemon:
                 log=self._log,
             )
             self._listeners = (*self._listeners, *outside)
-            self._advise(self._config)
+            self._advise(advice(self._config))
             commands = self._open_door(stack)
             self._recent.runs = await worker(engine.journal.history)
             async with asyncio.TaskGroup() as tasks:
                 await self._listen(tasks, done)
                 keeping = tasks.create_task(engine.keeper.run(), name="keeper")
                 tasks.create_task(engine.inventory.run(stop), name="inventory")
+                tasks.create_task(engine.audit.run(stop), name="audit")
                 tasks.create_task(self._reload(hup, done), name="reload")
                 tasks.create_task(self._prune(done), name="prune")
                 tasks.create_task(self._pulse.run(done), name="pulse")
@@ -238,7 +239,7 @@ class Daemon:
                 config = self._reread()
                 self._engine.keeper.rules = rules_of(config)
                 self._faults = ()
-                self._advise(config)
+                self._advise((*advice(config), *left_for_restart(self._config, config)))
                 self._log.info(
                     "policies reloaded", action="reloaded", policies=sorted(self._engine.keeper.rules.policies)
                 )
@@ -255,9 +256,9 @@ class Daemon:
             await self._engine.keeper.forget(self._clock.now() - self._config.state.history)
             await self._clock.wait(done, _PRUNE_EVERY)
 
-    def _advise(self, config: Config) -> None:
-        """Log what a configuration says and hardly means."""
-        for line in advice(config):
+    def _advise(self, lines: Iterable[str]) -> None:
+        """Log what a configuration says and hardly means, or what a reload cannot take of it."""
+        for line in lines:
             self._log.warning(line, action="config.advice")
 
     def _farewell(self, left: tuple[Run, ...]) -> int:

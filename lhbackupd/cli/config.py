@@ -1,11 +1,11 @@
-"""`lhbackupd config check|show|example`."""
+"""`lhbackupd config check|show|example|reference`."""
 
 from pathlib import Path
 
 import click
 
 from lhbackupd.cli.options import USAGE, config_option, die, read_config, refused_channels
-from lhbackupd.config import advice, example, show
+from lhbackupd.config import advice, example, reference, show
 
 
 @click.group("config")
@@ -39,3 +39,9 @@ def show_command(config_path: Path) -> None:
 def example_command() -> None:
     """Print an example with every key, its unit, default and reason."""
     click.echo(example(), nl=False)
+
+
+@group.command("reference")
+def reference_command() -> None:
+    """Print all keys with meaning, unit, default and variable, as Markdown."""
+    click.echo(reference(), nl=False)

@@ -11,20 +11,32 @@ from lhbackupd.clock import Clock
 @click.command("simulate")
 @click.option("--port", type=click.IntRange(0, 65535), default=9500, show_default=True, help="0 picks a free one.")
 @click.option("--nodes", type=click.IntRange(1, 100), default=3, show_default=True)
+@click.option(
+    "--volumes",
+    type=click.IntRange(0, 10_000),
+    default=0,
+    show_default=True,
+    help="So many volumes to begin with, vol-0001 and so on: detached, with 8 MiB of data, in namespace shop.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds give equal ids.")
 @clock_option
-def command(port: int, nodes: int, seed: int, clock: Clock) -> None:
+def command(port: int, nodes: int, volumes: int, seed: int, clock: Clock) -> None:
     """Serve a simulated Longhorn on 127.0.0.1 until interrupted.
 
     Its REST API is Longhorn's, under /v1; writes, pods and faults are made under /sim (see docs/simulator.md).
     """
     from lhbackupd.simulator.cluster import Cluster
     from lhbackupd.simulator.server import serve
+    from lhbackupd.simulator.side_volumes import bulk
+
+    cluster = Cluster(clock, nodes=nodes, seed=seed)
+    if volumes:
+        bulk(cluster.world, {"count": volumes, "prefix": "vol-", "namespace": "shop", "prefill": 8 * 2**20})
 
     def ready(actual: int) -> None:
         click.echo(f"simulated Longhorn at http://127.0.0.1:{actual}", err=False)
 
     try:
-        asyncio.run(serve(Cluster(clock, nodes=nodes, seed=seed), port=port, ready=ready))
+        asyncio.run(serve(cluster, port=port, ready=ready))
     except KeyboardInterrupt:
         return

@@ -33,7 +33,7 @@ class Moment:
     monotonic: float
 
     def by(self, now: "Moment") -> datetime:
-        """When it was by the wall clock as it is set `now`; the earlier of two answers where it was set since."""
+        """When it was, by the wall clock as it is set `now`; the earlier of two answers where it was set since."""
         gone = now.monotonic - self.monotonic
         return self.wall if gone == float("inf") else min(self.wall, now.wall - timedelta(seconds=max(0.0, gone)))
 

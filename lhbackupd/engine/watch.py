@@ -22,7 +22,7 @@ from lhbackupd.core.model import Mode, Policy, Run
 from lhbackupd.core.rpo import Judgement, Rpo, expected_at, judge
 from lhbackupd.core.signs import Window, anew, look
 from lhbackupd.engine.books import Books
-from lhbackupd.engine.events import ClockStepped, Event, Moved, RpoMoved, Tell
+from lhbackupd.engine.events import BackupLost, ClockStepped, Event, Moved, RpoMoved, Tell
 from lhbackupd.engine.intake import Offload
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.journal import Journal, JournalError
@@ -116,7 +116,7 @@ class Watch:
 
     def heard(self, event: Event) -> None:
         """Something happened in the engine."""
-        if isinstance(event, (Moved, ClockStepped)):
+        if isinstance(event, (Moved, ClockStepped, BackupLost)):
             self._inbox.append(event)
             self._woken.set()
 
@@ -160,6 +160,10 @@ class Watch:
                     await self._compare()
                 case Moved(_, run):
                     self._ran(run)
+                case BackupLost(loss):
+                    key = (loss.policy, loss.volume)
+                    if (known := self.exposures.get(key)) is not None:
+                        self._memory.put(key, exposure.lost(known, loss))
                 case ClockStepped(seconds) if seconds < 0:
                     for key, known in tuple(self.exposures.items()):
                         self._memory.put(key, exposure.set_back(known, timedelta(seconds=-seconds)))
