@@ -127,7 +127,7 @@ def _remember(path: Path, now: datetime, volumes: dict[str, list[str]]) -> None:
         Run(
             id=f"before-{policy}-{volume}", policy=policy, volume=volume, due=at, queued_at=at, started_at=at,
             finished_at=at, entered={Phase.ATTACHING.value: at}, phase=Phase.FINISHED, outcome=Outcome.COMPLETED,
-            reason="completed: Longhorn lists the backup", backup=f"backup-{volume}", new_bytes=2**23,
+            reason="completed: Longhorn lists the backup", new_bytes=2**23,
             protected_until=at,
         )
         for policy, some in volumes.items() for volume in some
