@@ -220,7 +220,7 @@ async def _flood(made: Stage, size: Size, found: _Found) -> None:
     last = [entry for entry in _logged(made, "run.queued") if entry["policy"] == "all"][-1]
     written = datetime.fromisoformat(str(last["timestamp"]))
     found.journaled = (written - written.replace(second=0, microsecond=0)).total_seconds() / size.speed
-    await asyncio.sleep(4 * _EVERY)
+    await asyncio.sleep(size.idle / 6)  # so long they are looked at while they wait
 
 
 async def _order(made: Stage, *words: str) -> None:
