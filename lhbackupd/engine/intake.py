@@ -46,12 +46,12 @@ class Intake:
         self._tell = tell
         #: one at a time makes runs, so that none comes between the look for an unfinished one and the making
         self.gate = asyncio.Lock()
-        #: volumes, groups and policies that the schedules were last made of
-        self._settled: tuple[object, object, object] = (None, None, None)
+        #: volumes, those that make no sense, groups and policies that the schedules were last made of
+        self._settled: tuple[object, ...] = (None, None, None, None)
 
     async def reschedule(self, picture: Picture, policies: Mapping[str, Policy]) -> None:
         """Make the schedules those of the volumes that were listed; without a list they stay as they are."""
-        given = (picture.volumes, picture.groups, policies)
+        given = (picture.volumes, picture.broken, picture.groups, policies)
         # the keeper turns far more often than Longhorn is polled, and each value is made anew when it changes
         if picture.at is None or all(now is then for now, then in zip(given, self._settled, strict=True)):
             return

@@ -128,7 +128,7 @@ class Inventory:
         volumes |= there
         kept = frozenset(volumes.keys() - fresh)
         now, same = self._clock.now(), _kept(picture.volumes, volumes)
-        return replace(picture, volumes=same, unseen=kept, broken=faulty, asked=asked, at=now)
+        return replace(picture, volumes=same, unseen=kept, broken=_kept(picture.broken, faulty), asked=asked, at=now)
 
     async def _still_there(self, missing: Iterable[str], before: Mapping[str, Volume]) -> dict[str, Volume]:
         """Those of the volumes missing in a list that exist, or may exist, all the same.

@@ -109,3 +109,20 @@ async def test_a_long_walk_lets_others_have_the_loop_after_every_slice() -> None
     running.cancel()
     assert seen == list(range(4 * SLICE))
     assert turns == 4
+
+
+async def test_a_volume_that_made_no_sense_and_is_gone_loses_its_schedule_though_no_other_has_changed(rig: Rig) -> None:
+    config = rig.config(cron='"0 12 * * *"')
+    for name in ("vol-a", "vol-b"):
+        await rig.volume(name)
+    async with rig.daemon(config) as engine:
+        await rig.until(lambda: len(engine.scheduler.schedules) == 2)
+    await rig.call("POST", "/sim/volumes/vol-b/faults", {"size": "much"})
+    async with rig.daemon(config) as engine:
+        await poll(rig, 2)
+        assert set(engine.inventory.picture.broken) == {"vol-b"}
+        assert ("often", "vol-b") in engine.scheduler.schedules
+        await rig.call("DELETE", "/v1/volumes/vol-b")
+        await rig.until(lambda: not engine.inventory.picture.broken)
+        await poll(rig)
+        assert list(engine.scheduler.schedules) == [("often", "vol-a")]
