@@ -76,8 +76,9 @@ class Watch:
         self._unfinished: dict[str, Run] = {}
         #: when a run last gave a volume back
         self._released: dict[str, datetime] = {}
-        #: volumes of which there was nothing to fold, as they were then: until they change there is nothing again
+        #: volumes of which there was nothing to fold for these schedules, as they were: there is nothing again so long
         self._quiet: dict[str, Volume] = {}
+        self._folded: Mapping[str, object] = {}
         self._declared: tuple[Key, ...] = ()
         self._by_volume: dict[str, tuple[Key, ...]] = {}
         #: how a volume stood to its RPO when that was last told
@@ -180,7 +181,7 @@ class Watch:
         now = Moment(wall=after.asked if listed and after.asked else self._clock.now(), monotonic=monotonic)
         keys = self._keys()
         holding = {run.volume for run in self._unfinished.values() if run.ticket}
-        async for name, volume in sliced(self._restless(after, now) if listed else after.volumes.items()):
+        async for name, volume in sliced(self._restless(after, now, keys) if listed else after.volumes.items()):
             last = self._lagging.get(name, self._memory.last)
             if not listed or name in after.unseen:
                 if last is not None:
@@ -189,8 +190,7 @@ class Watch:
                 self._lagging.pop(name, None)
                 since = last.by(now) if last is not None and name in self._memory.looks else None
                 window = Window(after=since, until=max(after.at or now.wall, now.wall))
-                ours = name in holding or self._lately(name, since)
-                if self._fold(volume, window, keys.get(name, ()), ours=ours):
+                if self._fold(volume, window, keys.get(name, ()), ours=name in holding or self._lately(name, since)):
                     self._quiet[name] = volume
             if last is not None and now.monotonic - last.monotonic > self._gap:
                 self._unseen(keys.get(name, ()), last, now, after)
@@ -199,12 +199,12 @@ class Watch:
             self._released = {name: at for name, at in self._released.items() if at >= now.wall}
             self._forget(after.volumes)
 
-    def _restless(self, after: Picture, now: Moment) -> list[tuple[str, Volume]]:
+    def _restless(self, after: Picture, now: Moment, keys: Mapping[str, object]) -> list[tuple[str, Volume]]:
         """The volumes that there may be something to fold of: all but those that lie there as they last did."""
         last, loud = self._memory.last, after.unseen | self._lagging.keys()
-        late = last is None or now.monotonic - last.monotonic > self._gap
+        late = keys is not self._folded or last is None or now.monotonic - last.monotonic > self._gap
         same = (entry for entry in self._quiet.items() if after.volumes.get(entry[0]) is entry[1])
-        self._quiet = {} if late else {name: volume for name, volume in same if name not in loud}
+        self._folded, self._quiet = keys, {} if late else {name: volume for name, volume in same if name not in loud}
         return [(name, volume) for name, volume in after.volumes.items() if name not in self._quiet]
 
     def _fold(self, volume: Volume, window: Window, keys: Iterable[Key], *, ours: bool) -> bool:
@@ -273,7 +273,7 @@ class Watch:
             found: dict[str, tuple[Key, ...]] = {}
             for key in declared:
                 found[key[1]] = (*found.get(key[1], ()), key)
-            self._by_volume, self._declared, self._quiet = found, declared, {}
+            self._by_volume, self._declared = found, declared
         return self._by_volume
 
     async def _compare(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lhbackupd.assembly import rules_of
 from lhbackupd.engine import watch
 from lhbackupd.engine.slices import SLICE, sliced
 from tests.rig import MIB, Rig
@@ -59,6 +60,20 @@ async def test_a_volume_is_folded_only_when_it_is_not_as_it_was(rig: Rig, folded
         assert set(folded) == {name}
         exposed = engine.keeper.watch.exposures["often", name]
         assert exposed.since is not None
+
+
+async def test_a_schedule_that_comes_later_is_known_of_though_its_volume_lies_there_as_it_did(rig: Rig) -> None:
+    await many(rig)
+    config = '[[policy]]\nname = "{}"\ncron = "0 12 * * *"\nmatch = {{ name = ["vol-*"] }}\n'
+    async with rig.daemon(rig.config(config.format("first"))) as engine:
+        await poll(rig, 3)
+        assert len(engine.keeper.watch.exposures) == MANY
+        engine.keeper.rules = rules_of(rig.config(config.format("first") + config.format("second")))
+        engine.keeper.wake()
+        await rig.until(lambda: len(engine.scheduler.schedules) == 2 * MANY)
+        engine.keeper.watch.exposed()  # as a page asks between two polls
+        await poll(rig)
+        assert engine.keeper.watch.exposures.keys() == engine.scheduler.schedules.keys()
 
 
 async def test_a_poll_that_shows_what_the_last_one_showed_has_nothing_worked_out_anew(rig: Rig) -> None:
