@@ -4,7 +4,7 @@ import asyncio
 
 import click
 
-from lhbackupd.cli.options import clock_option
+from lhbackupd.cli.options import FAILED, clock_option, die, leaves
 from lhbackupd.clock import Clock
 
 
@@ -23,8 +23,13 @@ from lhbackupd.clock import Clock
 def command(port: int, nodes: int, volumes: int, seed: int, clock: Clock) -> None:
     """Serve a simulated Longhorn on 127.0.0.1 until interrupted.
 
-    Its REST API is Longhorn's, under /v1; writes, pods and faults are made under /sim (see docs/simulator.md).
-    """
+    Its REST API is Longhorn's, under /v1; writes, pods and faults are made under /sim (see docs/simulator.md). Exit
+    code 0 when it is interrupted, 1 if the port cannot be had, 2 for wrong usage.
+
+    \b
+    lhbackupd simulate --port 9500
+    lhbackupd simulate --port 9500 --clock 60
+    """  # noqa: D301 -- click wants the character itself
     from lhbackupd.simulator.cluster import Cluster
     from lhbackupd.simulator.server import serve
     from lhbackupd.simulator.side_volumes import bulk
@@ -36,7 +41,12 @@ def command(port: int, nodes: int, volumes: int, seed: int, clock: Clock) -> Non
     def ready(actual: int) -> None:
         click.echo(f"simulated Longhorn at http://127.0.0.1:{actual}", err=False)
 
+    faults: list[str] = []  # told outside: what is raised in `except*` gets into a group itself
     try:
         asyncio.run(serve(cluster, port=port, ready=ready))
-    except KeyboardInterrupt:
-        return
+    except* KeyboardInterrupt:
+        pass
+    except* OSError as error:
+        faults = [f"it cannot listen on 127.0.0.1:{port}: {one}" for one in leaves(error)]
+    if faults:
+        die(faults, FAILED)

@@ -73,6 +73,8 @@ def read_file(path: Path | None) -> Layer:
             return Layer(source=str(path), values=tomllib.load(stream))
     except IsADirectoryError:
         found, allowed = "a directory", "a TOML file"
+    except FileNotFoundError:
+        found, allowed = "no such file", "a TOML file; lhbackupd config example prints one to begin with"
     except OSError as error:
         found, allowed = error.strerror or type(error).__name__, "a TOML file that can be read"
     except tomllib.TOMLDecodeError as error:
