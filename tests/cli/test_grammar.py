@@ -41,7 +41,7 @@ from tests.surface.shown import web
 
 DOCS = REPOSITORY / "docs"
 NEVER = "—"
-ROW = re.compile(r"^\| `(lhbackupd [a-z -]+)` \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| `([a-z -]+)` \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)
 
 #: exit codes 1 and 3 in words, and where the JSON is described
 Promised = tuple[str, str, str]
@@ -66,7 +66,7 @@ every = pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 
 
 def promised(path: tuple[str, ...]) -> Promised:
-    return PROMISED[" ".join(("lhbackupd", *path))]
+    return PROMISED[" ".join(path)]
 
 
 def options(path: tuple[str, ...]) -> set[str]:
@@ -111,7 +111,7 @@ def test_help_has_examples_that_the_command_understands_and_its_exit_codes(path:
 
 
 def test_every_command_and_nothing_else_has_a_row_in_the_docs() -> None:
-    assert sorted(PROMISED) == sorted(" ".join(("lhbackupd", *path)) for path in COMMANDS)
+    assert sorted(PROMISED) == sorted(" ".join(path) for path in COMMANDS)
 
 
 @every
