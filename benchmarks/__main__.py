@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 import click
 from rich.console import Console
 
-from benchmarks import cycle, load, machine, native, night, table, waiting
+from benchmarks import cycle, load, machine, native, night, scale, table, waiting
 from benchmarks.row import Row
 from benchmarks.stage import BenchmarkError
 
@@ -29,6 +29,7 @@ _FULL: dict[str, Scenario] = {
     "night": lambda: night.measure(night.FULL),
     "waiting": lambda: waiting.measure(waiting.FULL),
     "load": lambda: load.measure(load.FULL),
+    "scale": lambda: scale.measure(scale.FULL),
 }
 _SMOKE: dict[str, Scenario] = {
     "cycle": lambda: cycle.measure(cycle.SMOKE),
@@ -36,6 +37,7 @@ _SMOKE: dict[str, Scenario] = {
     "night": lambda: night.measure(night.SMOKE),
     "waiting": lambda: waiting.measure(waiting.SMOKE),
     "load": lambda: load.measure(load.SMOKE),
+    "scale": lambda: scale.measure(scale.SMOKE),
 }
 
 

@@ -5,13 +5,12 @@ daemon's own process (`benchmarks.monitored`), from its first second to its last
 """
 
 import asyncio
-import json
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.monitored import Tick, report, watch
+from benchmarks.monitored import Tick, figures, report, watch
 from benchmarks.row import Kind, Row
-from benchmarks.stage import Stage, stage
+from benchmarks.stage import stage
 
 #: the longest that the event loop may be kept from its other work, in milliseconds
 STALL = 50.0
@@ -50,38 +49,33 @@ async def measure(size: Size) -> list[Row]:
             await made.wait(size.due, "backup-completed", "pvc-due-")
             watching.cancel()
         backups = sum(entry["kind"] == "backup-completed" for entry in await made.ledger.read())
-        figures = _figures(made)
-    return _rows(figures, report(idle), size, backups)
+        found = figures(made.log)
+    return _rows(found, report(idle), size, backups)
 
 
-def _figures(made: Stage) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((made.folder / "daemon.log").read_text().splitlines()[-1])
-    return found
-
-
-def _rows(figures: dict[str, Any], idle: dict[str, Any], size: Size, backups: int) -> list[Row]:
+def _rows(found: dict[str, Any], idle: dict[str, Any], size: Size, backups: int) -> list[Row]:
     what = f"{size.volumes} volumes polled every 15 s, {size.due} of them due every minute"
-    busy = figures["cpu_seconds"] / figures["seconds"]
+    busy = found["cpu_seconds"] / found["seconds"]
     stall = Row(
         name="stall-max",
         what=f"{what}: longest stall of the loop by the process itself",
         unit="ms",
-        value=figures["max_ms"],
+        value=found["max_ms"],
         than="an idle loop on the same machine meanwhile",
         beside=idle["max_ms"],
         bound=STALL,
         kind=Kind.ABSOLUTE,
         speed=size.speed,
-        count=figures["ticks"],
-        note=f"p50 {figures['p50_ms']}, p99 {figures['p99_ms']} ms, in the first second {figures['start_ms']} ms; with "
-        f"waits for a processor at most {figures['late_ms']} ms (idle loop {idle['late_ms']} ms); {backups} backups; "
+        count=found["ticks"],
+        note=f"p50 {found['p50_ms']}, p99 {found['p99_ms']} ms, in the first second {found['start_ms']} ms; with "
+        f"waits for a processor at most {found['late_ms']} ms (idle loop {idle['late_ms']} ms); {backups} backups; "
         f"{busy:.1%} of a core",
     )
     memory = Row(
         name="rss-peak",
         what="  peak memory (RSS)",
         unit="MB",
-        value=round(figures["peak_rss"] / 1e6, 1),
+        value=round(found["peak_rss"] / 1e6, 1),
         bound=RSS / 1e6,
         kind=Kind.ABSOLUTE,
         speed=size.speed,

@@ -4,14 +4,17 @@ A task in the daemon's own event loop asks to be woken every 5 ms of real time a
 keeps the loop from doing so keeps it from answering probes and giving volumes back, too. On a machine with other work
 the loop's thread also has to wait for a processor, which nothing in it can help: the kernel says for how long
 (`/proc/thread-self/schedstat`, second figure), and without that time a tick's lateness is the process's own. At the
-end, one JSON line on standard output says the worst of it and the most memory that the process ever used.
+end, one JSON line on standard output says the worst of it, the longest garbage collection, which stops all threads, and
+the most memory that the process ever used.
 """
 
 import asyncio
+import gc
 import json
 import resource
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,7 +72,28 @@ async def watch(ticks: list[Tick]) -> None:
         before, waited = after, queued
 
 
-def report(ticks: list[Tick]) -> dict[str, Any]:
+def time_collections() -> list[float]:
+    """How long each garbage collection from now on took, in seconds, as they come."""
+    begun, took = 0.0, list[float]()
+
+    def told(phase: str, _info: object) -> None:
+        nonlocal begun
+        if phase == "start":
+            begun = time.perf_counter()
+        else:
+            took.append(time.perf_counter() - begun)
+
+    gc.callbacks.append(told)
+    return took
+
+
+def figures(log: Path) -> dict[str, Any]:
+    """What the monitored daemon said in the last line of its log."""
+    found: dict[str, Any] = json.loads(log.read_text().splitlines()[-1])
+    return found
+
+
+def report(ticks: list[Tick], collections: Sequence[float] = ()) -> dict[str, Any]:
     """The figures: stalls in milliseconds, memory in bytes. `ticks` go on after `START`."""
     steady = [tick for tick in ticks if tick.at > START]
     own = sorted(tick.own for tick in steady)
@@ -84,6 +108,7 @@ def report(ticks: list[Tick]) -> dict[str, Any]:
         "worst": [
             {"ms": _ms(tick.own), "late_ms": _ms(tick.late), "at": round(tick.at, 2)} for tick in reversed(worst)
         ],
+        "gc_ms": _ms(max(collections, default=0.0)),
         "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "cpu_seconds": round(time.process_time(), 2),
         "seconds": round(ticks[-1].at, 1),
@@ -96,12 +121,13 @@ def _ms(seconds: float) -> float:
 
 async def _run(config: Config, path: Path, clock: Clock) -> int:
     ticks: list[Tick] = []
+    collections = time_collections()
     watching = asyncio.create_task(watch(ticks))
     try:
         return await Daemon(config=config, clock=clock, reread=lambda: load(path)).run()
     finally:
         watching.cancel()
-        print(json.dumps(report(ticks)), flush=True)
+        print(json.dumps(report(ticks, collections)), flush=True)
 
 
 @click.command()

@@ -94,6 +94,17 @@ class Stage:
     def url(self) -> str:
         return str(self.http.base_url).rstrip("/")
 
+    @property
+    def log(self) -> Path:
+        """Where the daemon's output goes."""
+        return self.folder / "daemon.log"
+
+    @property
+    def pid(self) -> int:
+        """The daemon's process."""
+        assert self._daemon is not None
+        return self._daemon.pid
+
     def soon(self, lead: float = 1.0, again: float | None = None) -> str:
         """A cron line for the first full minute that is at least `lead` real seconds away, and no other of this hour.
 
@@ -139,8 +150,7 @@ class Stage:
                 await asyncio.sleep(_LOOK)
 
     def _log(self) -> str:
-        log = self.folder / "daemon.log"
-        return "\n".join(log.read_text().splitlines()[-20:]) if log.exists() else ""
+        return "\n".join(self.log.read_text().splitlines()[-20:]) if self.log.exists() else ""
 
     def configure(
         self,
@@ -174,7 +184,7 @@ class Stage:
     ) -> AsyncIterator[None]:
         """The daemon, from when it has listed the volumes until it has given everything back."""
         command = ("-m", module, *words, "--config", str(config), "--clock", _words(self.clock))
-        with (self.folder / "daemon.log").open("w") as log:
+        with self.log.open("w") as log:
             process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=log, stderr=log)
             self._daemon = process
             try:

@@ -5,7 +5,6 @@ that runs in Longhorn: our ticket is given back where Longhorn's own holds the v
 """
 
 import asyncio
-import gc
 import signal
 import socket
 import time
@@ -23,6 +22,7 @@ from lhbackupd.core.protection import Protection
 from lhbackupd.engine.events import Event, Tell
 from lhbackupd.engine.keeper import Keeper
 from lhbackupd.engine.scheduler import Key
+from lhbackupd.interpreter import considerate
 from lhbackupd.messengers import messengers
 from lhbackupd.surface import control, server, web
 from lhbackupd.surface.answers import Answers
@@ -33,7 +33,8 @@ from lhbackupd.surface.health import Pulse, stands_still, unready
 from lhbackupd.surface.logs import logger
 from lhbackupd.surface.metrics import Metrics
 from lhbackupd.surface.narrator import LogListener
-from lhbackupd.surface.report import Report
+from lhbackupd.surface.report import CoveredVolume, Report
+from lhbackupd.surface.rows import Given
 from lhbackupd.surface.status import Recent, Sources, report
 from lhbackupd.surface.systemd import Systemd
 
@@ -65,6 +66,7 @@ class Daemon:
         self._listeners: tuple[Tell, ...] = (self._narrator, self._metrics, self._recent)
         #: what was wrong with the configuration at the last SIGHUP
         self._faults: tuple[str, ...] = ()
+        self._rows: dict[Key, tuple[Given, CoveredVolume]] = {}
 
     async def run(self) -> int:
         """Run until SIGTERM or SIGINT; returns the exit code: 1 if a volume may still be attached by us.
@@ -110,8 +112,7 @@ class Daemon:
                 tasks.create_task(
                     self._systemd.watch(lambda: not stands_still(keeper=engine.keeper, clock=self._clock), done)
                 )
-                # what the start has made stays: a full collection that walks through it stops every thread for 0.2 s
-                gc.freeze()
+                stack.enter_context(considerate())
                 self._systemd.tell(READY="1")
                 await stop.wait()
                 self._systemd.tell(STOPPING="1")
@@ -149,6 +150,7 @@ class Daemon:
             version=__version__,
             started=self._started,
             unready=self._unready,
+            made=self._rows,
         )
 
     async def _listen(self, tasks: asyncio.TaskGroup, done: asyncio.Event) -> None:

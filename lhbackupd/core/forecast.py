@@ -33,6 +33,7 @@ def forecast(outlook: Outlook, until: datetime) -> Forecast:
     play = _Play(outlook, until)
     play.schedule()
     whole = play.run()
+    play.close()
     reached = until if whole else play.now
     return Forecast(
         at=outlook.at,
@@ -50,6 +51,7 @@ def expected_ends(outlook: Outlook) -> dict[str, datetime]:
     """When each waiting or active run is expected to end, by its id, if nothing else comes; some never do."""
     play = _Play(outlook, _NEVER)
     play.run()
+    play.close()
     return play.ends
 
 
@@ -102,6 +104,10 @@ class _Play:
             self._close_windows()
             self._let_in()
         return True
+
+    def close(self) -> None:
+        """Let go of what has not happened: it refers to the play, which would stay until garbage is collected."""
+        self._events.clear()
 
     def missed(self, until: datetime) -> Iterator[Miss]:
         """The RPOs that are violated up to `until`."""

@@ -36,7 +36,7 @@ class Detachments:
         self._offload = offload
         #: by policy and volume, as in the journal; None until that was read; never changed in place
         self._uses: Mapping[Key, Use] | None = None
-        #: what was looked at last, and the volumes that the poll before showed
+        #: the poll that was looked at last, and the policies then; the volumes that it showed
         self._settled: tuple[object, object] = (None, None)
         self._volumes: Mapping[str, Volume] = {}
         #: when runs are due that wait for nothing but their volumes' rest, by policy and volume; never changed in place
@@ -48,8 +48,8 @@ class Detachments:
         if uses is None:
             notes = await self._offload(self._journal.notes, KIND, Use)
             uses = {(name.partition("/")[0], name.partition("/")[2]): use for name, use in notes.items()}
-        given = (picture.volumes, policies)
-        # the keeper turns far more often than Longhorn is polled, and each value is made anew when it changes
+        given = (picture.at, policies)
+        # the keeper turns far more often than Longhorn is polled, and each poll has a moment of its own
         if picture.at is None or all(now is then for now, then in zip(given, self._settled, strict=True)):
             self._uses = uses
             return

@@ -18,11 +18,14 @@ from lhbackupd.engine.events import Missed, Rescheduled, Tell
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.journal import Journal
 from lhbackupd.engine.scheduler import Changes, Key, Scheduler, queued_run
+from lhbackupd.engine.slices import sliced
 
 T = TypeVar("T")
 
 #: due schedules written into the journal in one transaction
 BATCH = 500
+#: of them, so many are told of (log, metrics, exposure) before others have the loop again
+_TOLD = 50
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -43,12 +46,12 @@ class Intake:
         self._tell = tell
         #: one at a time makes runs, so that none comes between the look for an unfinished one and the making
         self.gate = asyncio.Lock()
-        #: volumes, groups and policies that the schedules were last made of
-        self._settled: tuple[object, object, object] = (None, None, None)
+        #: volumes, those that make no sense, groups and policies that the schedules were last made of
+        self._settled: tuple[object, ...] = (None, None, None, None)
 
     async def reschedule(self, picture: Picture, policies: Mapping[str, Policy]) -> None:
         """Make the schedules those of the volumes that were listed; without a list they stay as they are."""
-        given = (picture.volumes, picture.groups, policies)
+        given = (picture.volumes, picture.broken, picture.groups, policies)
         # the keeper turns far more often than Longhorn is polled, and each value is made anew when it changes
         if picture.at is None or all(now is then for now, then in zip(given, self._settled, strict=True)):
             return
@@ -103,7 +106,7 @@ class Intake:
             while firings := await self._offload(self._scheduler.due, BATCH):
                 runs = [self._unless_busy(firing.run, busy) for firing in firings]
                 fresh = await self._offload(self._journal.enqueue, runs)
-                for run, firing in zip(runs, firings, strict=True):
+                async for run, firing in sliced(zip(runs, firings, strict=True), _TOLD):
                     if run.id in fresh:
                         receive(run)
                         if firing.missed:

@@ -6,9 +6,12 @@ taken for deleted: one bad list must not throw schedules away, not even the firs
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
+from typing import TypeVar
 
 from lhbackupd.clock import Clock
 from lhbackupd.core.cluster import Fault, Node, Setting, Target, Volume
@@ -17,8 +20,12 @@ from lhbackupd.longhorn.api import Api
 from lhbackupd.longhorn.attaches import Attaches
 from lhbackupd.longhorn.errors import LonghornError
 
-#: requests by name in one poll: for volumes that a list lacks, and for groups
+T = TypeVar("T")
+
+#: requests by name in one poll: for volumes that a list lacks, and for groups that are known already
 _BY_NAME = 50
+#: groups not known yet: so many are asked for at once, and for so many seconds of a poll
+_AT_ONCE, _ASKING = 8, 2.0
 #: between two polls Longhorn, and we, have at least so many times as long to rest as the last one took
 _REST = 10
 #: but polls are never further apart than this, in seconds, unless they are configured to be
@@ -71,7 +78,8 @@ class Inventory:
         #: volumes that were there before the daemon started
         self._expected = frozenset(expected)
         self._told = told
-        self._oldest_groups: list[str] = []
+        #: volumes whose groups are known, those asked for longest ago first
+        self._asked_groups: dict[str, None] = {}
         self._polling = asyncio.Lock()
         self.picture = Picture()
         #: whether a policy hangs on groups: only then, or where jobs make backups, they are asked for, each volume's
@@ -125,7 +133,8 @@ class Inventory:
         fresh |= {name for name, volume in there.items() if volume is not picture.volumes.get(name)}
         volumes |= there
         kept = frozenset(volumes.keys() - fresh)
-        return replace(picture, volumes=volumes, unseen=kept, broken=faulty, asked=asked, at=self._clock.now())
+        now, same = self._clock.now(), _kept(picture.volumes, volumes)
+        return replace(picture, volumes=same, unseen=kept, broken=_kept(picture.broken, faulty), asked=asked, at=now)
 
     async def _still_there(self, missing: Iterable[str], before: Mapping[str, Volume]) -> dict[str, Volume]:
         """Those of the volumes missing in a list that exist, or may exist, all the same.
@@ -159,13 +168,40 @@ class Inventory:
         return replace(picture, attaches=(asked, await self._longhorn.attaches()) if self.wants_attaches else None)
 
     async def _groups(self, picture: Picture) -> Picture:
-        """Ask for the groups of volumes not known yet, then again for the ones asked longest ago."""
+        """Ask for the groups of volumes not known yet, then again for the ones asked longest ago.
+
+        Thousands that are not known take a few polls: each asks for as many as can be had in a short time, so that a
+        slow Longhorn is asked for fewer. What was learned before an error stays.
+        """
         if not self.wants_groups and not any(job.backs_up for job in picture.jobs or ()):
             return picture
         groups = {name: known for name, known in picture.groups.items() if name in picture.volumes}
-        new = sorted(picture.volumes.keys() - groups.keys())
-        turn = [*new, *(name for name in self._oldest_groups if name in groups)][:_BY_NAME]
-        for name in turn:
-            groups[name] = await self._longhorn.groups(name)
-        self._oldest_groups = [name for name in self._oldest_groups if name in groups and name not in turn] + turn
-        return replace(picture, groups=groups)
+        self._asked_groups = {name: None for name in self._asked_groups if name in groups}
+        waiting = deque((*sorted(picture.volumes.keys() - groups.keys()), *islice(self._asked_groups, _BY_NAME)))
+        end = self._clock.monotonic() + _ASKING
+        fault = picture.fault
+        while waiting and fault is None and self._clock.monotonic() < end:
+            turn = [waiting.popleft() for _ in range(min(_AT_ONCE, len(waiting)))]
+            try:
+                groups |= await self._memberships(turn)
+            except LonghornError as error:
+                fault = error.fault
+                continue
+            for name in turn:
+                self._asked_groups.pop(name, None)
+                self._asked_groups[name] = None
+        return replace(picture, groups=_kept(picture.groups, groups), fault=fault)
+
+    async def _memberships(self, names: Iterable[str]) -> dict[str, Membership]:
+        """What these volumes are in, asked for at once. Raises LonghornError."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                asked = {name: tasks.create_task(self._longhorn.groups(name)) for name in names}
+        except ExceptionGroup as several:
+            raise several.exceptions[0] from several
+        return {name: task.result() for name, task in asked.items()}
+
+
+def _kept(before: Mapping[str, T], after: dict[str, T]) -> Mapping[str, T]:
+    """`before` itself where nothing is different: who has worked something out from it need not do so again."""
+    return before if before == after else after

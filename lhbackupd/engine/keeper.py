@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from lhbackupd.clock import Clock
-from lhbackupd.core.admission import Slot, admit
+from lhbackupd.core.admission import Admission, Slot, admit
 from lhbackupd.core.model import Origin, Phase, Policy, Run
 from lhbackupd.core.order import Claim
 from lhbackupd.core.selection import wants_groups
@@ -56,6 +56,7 @@ class Keeper:
     ) -> None:
         self.rules = rules
         self._clock = clock
+        self._offload = offload
         self._inventory = inventory
         self.books = Books(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
         self.watch = Watch(
@@ -223,21 +224,18 @@ class Keeper:
             self._end(run, after)
         if not ready:
             return
-        picture = self._inventory.picture
-        admission = admit(
-            ready,
-            self.active.values(),
-            volumes=picture.volumes,
-            nodes=picture.nodes,
-            limits=self.rules.limits,
-            claims=self.claims((*ready, *self.active.values())),
-            now=self._clock.now(),
-        )
+        admission = await self._offload(self._admission, ready, tuple(self.active.values()))
         for run in ready:
             if slot := admission.slots.get(run.id):
                 self._start(run, slot)
-            else:
-                self.waiting[run.id] = replace(run, reason=admission.waits[run.id])
+            elif run.reason != (reason := admission.waits[run.id]):
+                self.waiting[run.id] = replace(run, reason=reason)
+
+    def _admission(self, ready: list[Run], active: tuple[Run, ...]) -> Admission:
+        """In the worker: thousands of runs put in order on the loop would hold it up."""
+        picture, limits = self._inventory.picture, self.rules.limits
+        claims, now = self.claims((*ready, *active)), self._clock.now()
+        return admit(ready, active, volumes=picture.volumes, nodes=picture.nodes, limits=limits, claims=claims, now=now)
 
     def _start(self, run: Run, slot: Slot | None) -> None:
         self.waiting.pop(run.id, None)

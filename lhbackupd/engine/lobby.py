@@ -20,11 +20,15 @@ from lhbackupd.engine.events import Defect, Tell
 from lhbackupd.engine.inventory import Inventory
 from lhbackupd.engine.orders import Orders
 from lhbackupd.engine.runner import Hands, Surroundings
+from lhbackupd.engine.slices import sliced
 
 #: how soon a run that had to queue again is let in again, while Longhorn answers
 _AGAIN = timedelta(seconds=2)
 #: how long a run that met a defect of ours is left alone
 _DEFECT = timedelta(seconds=10)
+
+#: decided on before others have the loop again
+_SLICE = 50
 
 _NOT_LISTED = Fault(FaultKind.UNREACHABLE, "Longhorn has not listed the volume")
 _PROBE = Slot(node="", target="")
@@ -76,7 +80,7 @@ class Lobby:
         """
         over: list[tuple[Run, Run]] = []
         ready: list[Run] = []
-        for run in list(self.runs.values()):
+        async for run in sliced(self.runs.values(), _SLICE):
             if run.not_before is not None and run.not_before > now and not self._orders.cancelled(run.id):
                 continue
             try:

@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -145,7 +146,7 @@ class Scheduler:
     def start(self) -> None:
         """Read what is stored. Jobs that cannot be read are dropped by the store and added anew by `sync`."""
         self._scheduler.start(paused=True)
-        self._declared = {tuple(job.args): job.trigger for job in self._store.get_all_jobs()}
+        self._declared = {tuple(job.args): _shared(*job.trigger.key) for job in self._store.get_all_jobs()}
 
     def sync(self, wanted: Mapping[Key, Policy]) -> Changes:
         """Make the stored schedules those of `wanted`, touching differences only: others keep what they have missed."""
@@ -236,7 +237,13 @@ class Scheduler:
 
 
 def _trigger(key: Key, policy: Policy) -> CronTrigger:
-    return CronTrigger(cron=policy.cron, timezone=policy.timezone, offset=offset(*key, policy.spread))
+    return _shared(policy.cron, policy.timezone, offset(*key, policy.spread))
+
+
+@lru_cache(maxsize=2**15)
+def _shared(cron: str, timezone: str, later: timedelta) -> CronTrigger:
+    """One for all volumes that are due at the same times: what is the same object need not be compared."""
+    return CronTrigger(cron=cron, timezone=timezone, offset=later)
 
 
 def _job_id(key: Key) -> str:

@@ -42,12 +42,14 @@ class CronTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler 3 has no ty
     Raises ValueError for a cron line or a zone that does not exist.
     """
 
-    __slots__ = ("_zone", "cron", "offset", "timezone")
+    __slots__ = ("_hash", "_zone", "cron", "offset", "timezone")
 
     cron: str
     timezone: str
     offset: timedelta
     _zone: ZoneInfo
+    #: asked for whenever it is looked up, for each of thousands of volumes
+    _hash: int
 
     def __init__(self, *, cron: str, timezone: str, offset: timedelta = timedelta(0)) -> None:
         self._set(cron, timezone, offset)
@@ -56,6 +58,7 @@ class CronTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler 3 has no ty
         self.cron, self.timezone, self.offset = cron, timezone, offset
         _read_cron(cron)  # raises what is wrong with it
         self._zone = parse_zone(timezone)
+        self._hash = hash(self.key)
 
     @override
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
@@ -91,7 +94,8 @@ class CronTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler 3 has no ty
         return self.cron, self.timezone
 
     @property
-    def _key(self) -> tuple[str, str, timedelta]:
+    def key(self) -> tuple[str, str, timedelta]:
+        """All that there is to it."""
         return self.cron, self.timezone, self.offset
 
     @override
@@ -107,11 +111,11 @@ class CronTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler 3 has no ty
 
     @override
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, CronTrigger) and self._key == other._key
+        return isinstance(other, CronTrigger) and self.key == other.key
 
     @override
     def __hash__(self) -> int:
-        return hash(self._key)
+        return self._hash
 
     @override
     def __repr__(self) -> str:

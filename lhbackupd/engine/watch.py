@@ -10,10 +10,9 @@ look on, also across a restart.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from lhbackupd.clock import Clock
 from lhbackupd.core import exposure
@@ -30,13 +29,10 @@ from lhbackupd.engine.journal import Journal, JournalError
 from lhbackupd.engine.memory import Memory
 from lhbackupd.engine.notes import Moment
 from lhbackupd.engine.scheduler import Key, Scheduler
-
-T = TypeVar("T")
+from lhbackupd.engine.slices import sliced
 
 #: poll periods, and at least so many seconds, between two looks that leave no doubt
 PERIODS, LEAST = 3, 45.0
-#: volumes that are folded before others have the event loop again
-SLICE = 250
 #: seconds after which a journal that could not be read is tried again
 _AGAIN = 2.0
 
@@ -81,6 +77,9 @@ class Watch:
         self._unfinished: dict[str, Run] = {}
         #: when a run last gave a volume back
         self._released: dict[str, datetime] = {}
+        #: volumes of which there was nothing to fold for these schedules, as they were: there is nothing again so long
+        self._quiet: dict[str, Volume] = {}
+        self._folded: Mapping[str, object] = {}
         self._declared: tuple[Key, ...] = ()
         self._by_volume: dict[str, tuple[Key, ...]] = {}
         #: how a volume stood to its RPO when that was last told
@@ -183,7 +182,7 @@ class Watch:
         now = Moment(wall=after.asked if listed and after.asked else self._clock.now(), monotonic=monotonic)
         keys = self._keys()
         holding = {run.volume for run in self._unfinished.values() if run.ticket}
-        async for name, volume in self._sliced(after.volumes.items()):
+        async for name, volume in sliced(self._restless(after, now, keys) if listed else after.volumes.items()):
             last = self._lagging.get(name, self._memory.last)
             if not listed or name in after.unseen:
                 if last is not None:
@@ -192,8 +191,8 @@ class Watch:
                 self._lagging.pop(name, None)
                 since = last.by(now) if last is not None and name in self._memory.looks else None
                 window = Window(after=since, until=max(after.at or now.wall, now.wall))
-                ours = name in holding or self._lately(name, since)
-                self._fold(volume, window, keys.get(name, ()), ours=ours)
+                if self._fold(volume, window, keys.get(name, ()), ours=name in holding or self._lately(name, since)):
+                    self._quiet[name] = volume
             if last is not None and now.monotonic - last.monotonic > self._gap:
                 self._unseen(keys.get(name, ()), last, now, after)
         if listed:
@@ -201,8 +200,16 @@ class Watch:
             self._released = {name: at for name, at in self._released.items() if at >= now.wall}
             self._forget(after.volumes)
 
-    def _fold(self, volume: Volume, window: Window, keys: Iterable[Key], *, ours: bool) -> None:
-        """Fold in one look at one volume."""
+    def _restless(self, after: Picture, now: Moment, keys: Mapping[str, object]) -> list[tuple[str, Volume]]:
+        """The volumes that there may be something to fold of: all but those that lie there as they last did."""
+        last, loud = self._memory.last, after.unseen | self._lagging.keys()
+        late = keys is not self._folded or last is None or now.monotonic - last.monotonic > self._gap
+        same = (entry for entry in self._quiet.items() if after.volumes.get(entry[0]) is entry[1])
+        self._folded, self._quiet = keys, {} if late else {name: volume for name, volume in same if name not in loud}
+        return [(name, volume) for name, volume in after.volumes.items() if name not in self._quiet]
+
+    def _fold(self, volume: Volume, window: Window, keys: Iterable[Key], *, ours: bool) -> bool:
+        """Fold in one look at one volume; whether the same look would show nothing new once more."""
         former = self._memory.looks.get(volume.name)
         seen, signs = look(former, volume, window, ours=ours)
         fresh = former is not None and anew(former, volume)
@@ -217,14 +224,12 @@ class Watch:
             for sign in signs:
                 known = exposure.shown(known, sign)
             self._memory.put(key, known)
+        return seen is former and not signs
 
     def _unseen(self, keys: Iterable[Key], last: Moment, now: Moment, picture: Picture) -> None:
         """Put in doubt what nobody has looked at for too long, unless a run had it in its hands lately."""
-        why = (
-            f"Longhorn cannot be polled: {picture.fault.text}"
-            if picture.fault
-            else "nobody has looked at it for a while"
-        )
+        fault = picture.fault
+        why = f"Longhorn cannot be polled: {fault.text}" if fault else "nobody has looked at it for a while"
         for key in keys:
             known = self.exposures.get(key)
             if known is None:
@@ -269,23 +274,17 @@ class Watch:
             self._by_volume, self._declared = found, declared
         return self._by_volume
 
-    async def _sliced(self, items: Iterable[T]) -> AsyncIterator[T]:
-        for number, item in enumerate(tuple(items), 1):
-            yield item
-            if number % SLICE == 0:
-                await asyncio.sleep(0)
-
     async def _compare(self) -> None:
         """Tell of every volume that misses its policy's RPO, will miss it, or does so no longer."""
         now, runs = self._clock.now(), {(run.policy, run.volume): run for run in self._unfinished.values()}
         following: dict[object, datetime] = {}  # many volumes share a schedule
-        async for key, trigger in self._sliced(self._scheduler.schedules.items()):
+        async for key, trigger in sliced(self._scheduler.schedules.items()):
             policy, known = self._policy(key[0]), self.exposures.get(key)
             if policy is None or policy.mode is Mode.SHADOW or policy.rpo is None or known is None:
                 continue
-            if trigger not in following:
-                following[trigger] = trigger.get_next_fire_time(None, now)
-            verdict = self.verdict(key, now=now, next_due=following[trigger], run=runs.get(key))
+            if (due := following.get(trigger)) is None:
+                due = following[trigger] = trigger.get_next_fire_time(None, now)
+            verdict = self.verdict(key, now=now, next_due=due, run=runs.get(key))
             was = self._told.get(key, Rpo.COMPLIANT)
             # a doubt is no news: after an outage of Longhorn there is one about every volume
             if verdict.state not in {was, Rpo.UNCERTAIN}:

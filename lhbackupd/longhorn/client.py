@@ -9,7 +9,7 @@ exchange has one time limit, from the wait for a connection to the last byte, an
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -77,11 +77,13 @@ class Longhorn:
         self._identity = (client_cert, client_key) if client_cert else None
         self._tls = ssl.create_default_context(cafile=ca_file)
         self._read_identity()
+        #: who waits for a request to end waits here: httpx would look through all connections for each of them
+        self._places = asyncio.Semaphore(max_connections)
         self._http = httpx.AsyncClient(
             verify=self._tls,
             transport=transport,
             # a connection that cannot be had is told apart from an answer that does not come
-            timeout=httpx.Timeout(timeout, connect=timeout / 3, pool=timeout / 3),
+            timeout=httpx.Timeout(timeout, connect=timeout / 3),
             limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
             headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "lhbackupd"},
             follow_redirects=False,
@@ -251,6 +253,7 @@ class Longhorn:
         try:
             async with (
                 asyncio.timeout(self._timeout),
+                self._place(),
                 self._http.stream(request.method, self._base + request.path, headers=headers, content=content) as came,
             ):
                 self._note_date(came.headers.get("Date", ""))
@@ -265,13 +268,23 @@ class Longhorn:
             ambiguous = request.writes and not isinstance(error, NOT_SENT)
             raise Unreachable(what, tried=request.tried, ambiguous=ambiguous) from error
 
-    def _note_date(self, text: str) -> None:
+    @contextlib.asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """Wait for a connection, for a third of the time that there is. Raises PoolTimeout."""
         try:
+            async with asyncio.timeout(self._timeout / 3):
+                await self._places.acquire()
+        except TimeoutError:
+            raise httpx.PoolTimeout("no request of ours has ended in time") from None
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    def _note_date(self, text: str) -> None:
+        with contextlib.suppress(ValueError):
             when = parsedate_to_datetime(text)
-        except ValueError:
-            return
-        if when.tzinfo is not None:
-            self.server_date = when.astimezone(UTC)
+            self.server_date = when.astimezone(UTC) if when.tzinfo is not None else self.server_date
 
     def _lost(self) -> None:
         """Read secrets anew for the next connection; a pair half-way through its replacement is read once more then."""

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 from typing_extensions import override
 
 from lhbackupd.core.model import Phase
@@ -23,6 +24,10 @@ from lhbackupd.surface.standing import Standing, Wait
 VOLUME_LABELS = ("volume", "pvc", "pvc_namespace", "policy")
 #: what a run in the queue waits for if there are too many at once
 _PLACES = frozenset({Wait.CLUSTER, Wait.NODE, Wait.TARGET})
+
+
+#: volumes with their labels
+_Rows = tuple[tuple[CoveredVolume, dict[str, str]], ...]
 
 
 class Gauges(Collector):
@@ -45,7 +50,7 @@ class Gauges(Collector):
 
 
 def _volumes(report: Report) -> Iterator[Metric]:
-    rows = report.volumes
+    rows = tuple((row, dict(zip(VOLUME_LABELS, _labels(row), strict=True))) for row in report.volumes)
     yield _times("last_success", "When a backup was last completed.", rows, lambda row: row.last_success)
     yield _times("last_check", "When the volume was last inspected.", rows, lambda row: row.last_check)
     yield _times("protected_until", "Up to when its data is in a backup.", rows, lambda row: row.protected_until)
@@ -66,13 +71,13 @@ def _volumes(report: Report) -> Iterator[Metric]:
         "1 for the outcome of the last run, where that has neither protected the volume nor let it alone.",
         labels=(*VOLUME_LABELS, "outcome"),
     )
-    for row in rows:
+    for row, labels in rows:
         if row.unprotected_bytes:
-            unprotected.add_metric(_labels(row), row.unprotected_bytes)
+            _add(unprotected, labels, row.unprotected_bytes)
         if row.rpo not in {Rpo.NONE, Rpo.COMPLIANT}:
-            rpo.add_metric((*_labels(row), row.rpo.value), 1)
+            _add(rpo, {**labels, "state": row.rpo.value}, 1)
         if row.last_outcome is not None and row.last_outcome not in UPHELD:
-            outcome.add_metric((*_labels(row), row.last_outcome.value), 1)
+            _add(outcome, {**labels, "outcome": row.last_outcome.value}, 1)
     yield rpo
     yield unprotected
     yield outcome
@@ -80,19 +85,22 @@ def _volumes(report: Report) -> Iterator[Metric]:
     for name, number in asdict(report.totals).items():
         standing.add_metric([name], number)
     yield standing
-    double = {row.volume for row in rows if row.jobs and row.standing is not Standing.SHADOW}
+    double = {row.volume for row, _ in rows if row.jobs and row.standing is not Standing.SHADOW}
     yield _one("volumes_double_covered", "Volumes under a policy that a recurring job backs up as well.", len(double))
     yield _one("policies_unused", "Policies that match no volume.", len(report.unused))
 
 
-def _times(
-    name: str, text: str, rows: tuple[CoveredVolume, ...], pick: Callable[[CoveredVolume], datetime | None]
-) -> Metric:
+def _times(name: str, text: str, rows: _Rows, pick: Callable[[CoveredVolume], datetime | None]) -> Metric:
     family = GaugeMetricFamily(f"lhbackupd_volume_{name}_timestamp_seconds", text, labels=VOLUME_LABELS)
-    for row in rows:
+    for row, labels in rows:
         if (when := pick(row)) is not None:
-            family.add_metric(_labels(row), when.timestamp())
+            _add(family, labels, when.timestamp())
     return family
+
+
+def _add(family: Metric, labels: dict[str, str], value: float) -> None:
+    """A sample. The labels of a volume are made once for all its series: `add_metric` would make them for each."""
+    family.samples.append(Sample(family.name, labels, value))
 
 
 def _labels(row: CoveredVolume) -> tuple[str, str, str, str]:

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from lhbackupd.core.cluster import Volume
 from lhbackupd.core.coverage import Cover
@@ -24,27 +25,32 @@ from lhbackupd.surface.report import (
 from lhbackupd.surface.standing import Standing, overdue, standing, waits_for, why
 
 
-def covered(
-    word: Protection,
-    volume: Volume | None,
-    *,
-    now: datetime,
-    due_before_last: datetime,
-    next_due: datetime | None,
-    known: Exposure | None,
-    verdict: Judgement,
-    rpo: timedelta | None,
-    mode: Mode = Mode.ACTIVE,
-    jobs: tuple[str, ...] = (),
-) -> CoveredVolume:
-    """A volume under a policy, by the last word on it, and by what is known of its exposure.
+class Given(NamedTuple):
+    """What a row about a volume under a policy is made from."""
 
-    `jobs` are Longhorn's own that back it up as well.
-    """
-    objective = words.objective(verdict, rpo)
-    missed = verdict.misses_at is not None and verdict.misses_at <= now
-    beyond = objective if missed else overdue(word, due_before_last, known)
-    stands = standing(word, beyond=bool(beyond), mode=mode)
+    #: the last word on it
+    word: Protection
+    #: None where Longhorn has not listed it
+    volume: Volume | None
+    #: what is known of its exposure
+    known: Exposure | None
+    verdict: Judgement
+    #: whether its RPO is missed by now
+    missed: bool
+    rpo: timedelta | None
+    due_before_last: datetime
+    next_due: datetime | None
+    mode: Mode = Mode.ACTIVE
+    #: Longhorn's own that back it up as well
+    jobs: tuple[str, ...] = ()
+
+
+def covered(given: Given) -> CoveredVolume:
+    """A volume under a policy."""
+    word, volume, known, verdict = given.word, given.volume, given.known, given.verdict
+    objective = words.objective(verdict, given.rpo)
+    beyond = objective if given.missed else overdue(word, given.due_before_last, known)
+    stands = standing(word, beyond=bool(beyond), mode=given.mode)
     return CoveredVolume(
         policy=word.policy,
         volume=word.volume,
@@ -67,8 +73,8 @@ def covered(
         unprotected_bytes=word.unprotected_bytes,
         failures=word.failures,
         hidden=word.hidden,
-        next_due=next_due,
-        jobs=jobs,
+        next_due=given.next_due,
+        jobs=given.jobs,
     )
 
 

@@ -6,7 +6,7 @@ the loop changes before it looks at them, so it may be called from another threa
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -58,6 +58,8 @@ class Sources:
     started: datetime
     #: why it is not ready
     unready: Callable[[], tuple[str, ...]]
+    #: the rows of volumes as last made, each with what it was made from: of thousands few change between two reports
+    made: dict[Key, tuple[rows.Given, CoveredVolume]] = field(default_factory=dict)
 
 
 class Recent:
@@ -77,6 +79,9 @@ def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
     now, picture = sources.clock.now(), sources.inventory.picture
     schedules = dict(sources.scheduler.schedules)
     upcoming = _upcoming(schedules, now)
+    for key in tuple(sources.made):
+        if key not in schedules:
+            sources.made.pop(key, None)
     volumes = _covered(sources, schedules, upcoming)
     others = uncovered(sources)
     bare = tuple(row for row in others if row.cover in BARE)
@@ -168,7 +173,7 @@ def _covered(
     protections = dict(sources.keeper.books.protections)
     before = {trigger: trigger.due_before_last(now) for trigger in upcoming}
     detached = sources.keeper.detachments.due
-    keeper = sources.keeper
+    keeper, made = sources.keeper, sources.made
     policies, covers, exposures = keeper.rules.policies, keeper.coverage.covers.volumes, dict(keeper.watch.exposures)
     going = {(run.policy, run.volume): run for run in (*tuple(keeper.waiting.values()), *tuple(keeper.active.values()))}
 
@@ -176,19 +181,24 @@ def _covered(
         policy = policies.get(key[0])
         due = min(detached.get(key, upcoming[trigger]), upcoming[trigger])
         shadow = policy is not None and policy.mode is Mode.SHADOW
-        return rows.covered(
-            protections.get(key) or Protection(policy=key[0], volume=key[1]),
-            picture.volumes.get(key[1]),
-            now=now,
+        verdict = UNASKED if shadow else keeper.watch.verdict(key, now=now, next_due=due, run=going.get(key))
+        given = rows.Given(
+            word=protections.get(key) or Protection(policy=key[0], volume=key[1]),
+            volume=picture.volumes.get(key[1]),
+            missed=verdict.misses_at is not None and verdict.misses_at <= now,
             due_before_last=before[trigger],
             next_due=due,
             # a shadow protects nothing, so that nothing hangs on it
             known=None if shadow else exposures.get(key),
-            verdict=UNASKED if shadow else keeper.watch.verdict(key, now=now, next_due=due, run=going.get(key)),
+            verdict=verdict,
             rpo=policy.rpo if policy else None,
             mode=policy.mode if policy else Mode.ACTIVE,
             jobs=covers[key[1]].jobs if key[1] in covers else (),
         )
+        former = made.get(key)
+        if former is None or former[0] != given:
+            former = made[key] = given, rows.covered(given)
+        return former[1]
 
     found = (row(key, trigger) for key, trigger in schedules.items())
     return tuple(sorted(found, key=lambda row: (WORST_FIRST.index(row.standing), row.volume, row.policy)))

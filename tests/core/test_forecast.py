@@ -1,5 +1,6 @@
 """What the coming days look like, from schedules, durations and limits."""
 
+import gc
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -290,3 +291,15 @@ def test_the_plan_is_what_admission_does() -> None:
     ends = expected_ends(given)
     assert sorted(ends, key=lambda name: ends[name]) == ["b", "d", "c", "a"]
     assert isinstance(runs[0], Run)
+
+
+def test_a_forecast_leaves_nothing_behind_that_only_a_garbage_collection_takes_away() -> None:
+    seen = outlook(volume("a"), volume("b"), policy=HOURLY)
+    gc.collect()
+    gc.disable()
+    try:
+        forecast(seen, T0 + DAY)
+        expected_ends(seen)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -222,6 +222,28 @@ def test_a_volume_is_not_covered_before_anybody_has_looked(house: House) -> None
     assert (row.cover, row.reason) == (Cover.UNKNOWN, "it has just been found")
 
 
+def test_only_rows_that_something_new_is_known_of_are_made_anew(house: House) -> None:
+    house.has(*(volume(f"pvc-{name}") for name in "abc"))
+    house.knows(*(ended(f"pvc-{name}", Outcome.COMPLETED, protected_until=TODAY) for name in "abc"))
+    sources = house.sources
+    first = {row.volume: row for row in report(sources).volumes}
+    house.knows(ended("pvc-b", Outcome.FAILED, "no space left"))
+    second = {row.volume: row for row in report(sources).volumes}
+    assert [name for name in first if second[name] is not first[name]] == ["pvc-b"]
+    assert second["pvc-b"].reason == "failed: no space left"
+    house.clock.turn(3 * 24 * 3600)
+    assert {row.standing for row in report(sources).volumes if row.volume != "pvc-b"} == {Standing.UNPROTECTED}
+
+
+def test_rows_of_volumes_that_are_gone_are_forgotten(house: House) -> None:
+    house.has(volume("pvc-a"), volume("pvc-b"))
+    sources = house.sources
+    report(sources)
+    house.scheduler.sync({key: NIGHTLY for key in house.scheduler.schedules if key[1] != "pvc-a"})
+    assert [row.volume for row in report(sources).volumes] == ["pvc-b"]
+    assert list(sources.made) == [("nightly", "pvc-b")]
+
+
 def objective(house: House) -> PolicyObjective:
     (found,) = house.report().objectives
     return found

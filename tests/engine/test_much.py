@@ -1,0 +1,143 @@
+"""Many volumes: what is done with those of which there is nothing new. Counted, not timed."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lhbackupd.assembly import rules_of
+from lhbackupd.engine import watch
+from lhbackupd.engine.slices import SLICE, sliced
+from tests.rig import MIB, Rig
+
+pytestmark = pytest.mark.looptime
+
+MANY = 40
+JOB = {"name": "nightly", "task": "backup", "cron": "0 2 * * *", "retain": 3, "concurrency": 1, "groups": ["gold"]}
+ACTION = "recurringJobList"
+ASKED = f"POST /v1/volumes/*?action={ACTION}"
+
+
+async def many(rig: Rig, count: int = MANY) -> None:
+    await rig.call("POST", "/sim/volumes", {"count": count, "prefix": "vol-", "replicas": 2, "size": str(64 * MIB)})
+
+
+async def poll(rig: Rig, count: int = 1) -> None:
+    await rig.clock.sleep(15 * count + 1)
+
+
+async def requests(rig: Rig) -> Counter[str]:
+    return Counter((await rig.call("GET", "/sim/requests"))["requests"])
+
+
+@pytest.fixture
+def folded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The volumes whose looks were compared."""
+    names: list[str] = []
+    look: Callable[..., Any] = watch.look
+
+    def noted(former: Any, volume: Any, *rest: Any, **more: Any) -> Any:
+        names.append(volume.name)
+        return look(former, volume, *rest, **more)
+
+    monkeypatch.setattr(watch, "look", noted)
+    return names
+
+
+async def test_a_volume_is_folded_only_when_it_is_not_as_it_was(rig: Rig, folded: list[str]) -> None:
+    await many(rig)
+    async with rig.daemon(rig.config(cron='"0 12 * * *"')) as engine:
+        await poll(rig, 3)
+        assert len(engine.keeper.watch.exposures) == MANY
+        folded.clear()
+        await poll(rig, 4)
+        assert folded == []
+        name = next(iter(engine.inventory.picture.volumes))
+        await rig.call("POST", "/sim/pods", {"name": "pod", "namespace": "shop", "volume": name, "node": "node-1"})
+        await poll(rig, 2)
+        assert set(folded) == {name}
+        exposed = engine.keeper.watch.exposures["often", name]
+        assert exposed.since is not None
+
+
+async def test_a_schedule_that_comes_later_is_known_of_though_its_volume_lies_there_as_it_did(rig: Rig) -> None:
+    await many(rig)
+    config = '[[policy]]\nname = "{}"\ncron = "0 12 * * *"\nmatch = {{ name = ["vol-*"] }}\n'
+    async with rig.daemon(rig.config(config.format("first"))) as engine:
+        await poll(rig, 3)
+        assert len(engine.keeper.watch.exposures) == MANY
+        engine.keeper.rules = rules_of(rig.config(config.format("first") + config.format("second")))
+        engine.keeper.wake()
+        await rig.until(lambda: len(engine.scheduler.schedules) == 2 * MANY)
+        engine.keeper.watch.exposed()  # as a page asks between two polls
+        await poll(rig)
+        assert engine.keeper.watch.exposures.keys() == engine.scheduler.schedules.keys()
+
+
+async def test_a_poll_that_shows_what_the_last_one_showed_has_nothing_worked_out_anew(rig: Rig) -> None:
+    await many(rig)
+    async with rig.daemon(rig.config(cron='"0 12 * * *"')) as engine:
+        await poll(rig, 2)
+        before, covers = engine.inventory.picture, engine.keeper.coverage.covers
+        await poll(rig, 2)
+        after = engine.inventory.picture
+        assert after.at != before.at
+        assert after.volumes is before.volumes
+        assert engine.keeper.coverage.covers is covers
+
+
+async def test_groups_that_are_not_known_are_asked_for_in_one_poll_where_longhorn_is_quick(rig: Rig) -> None:
+    await many(rig, 120)
+    await rig.call("POST", "/v1/recurringjobs", JOB)
+    async with rig.daemon(rig.config(match='{ name = ["x"] }')) as engine:
+        await rig.until(lambda: engine.inventory.picture.at is not None)
+        assert len(engine.inventory.picture.groups) == 120
+        known, before = engine.inventory.picture.groups, await requests(rig)
+        await poll(rig)
+        assert (await requests(rig))[ASKED] - before[ASKED] == 50, "those that are known are asked for in turn"
+        assert engine.inventory.picture.groups is known
+
+
+async def test_a_slow_longhorn_is_asked_for_fewer_groups_at_a_time(rig: Rig) -> None:
+    await many(rig, 120)
+    await rig.call("POST", "/v1/recurringjobs", JOB)
+    await rig.call("POST", "/sim/faults", {"kind": "delay", "seconds": 1.0, "match": {"action": ACTION}})
+    async with rig.daemon(rig.config(match='{ name = ["x"] }')) as engine:
+        await rig.until(lambda: engine.inventory.picture.at is not None)
+        assert len(engine.inventory.picture.groups) == 16, "eight at once, for two seconds"
+        await rig.until(lambda: len(engine.inventory.picture.groups) == 120)
+
+
+async def test_a_long_walk_lets_others_have_the_loop_after_every_slice() -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    running = asyncio.create_task(other())
+    seen = [item async for item in sliced(range(4 * SLICE))]
+    running.cancel()
+    assert seen == list(range(4 * SLICE))
+    assert turns == 4
+
+
+async def test_a_volume_that_made_no_sense_and_is_gone_loses_its_schedule_though_no_other_has_changed(rig: Rig) -> None:
+    config = rig.config(cron='"0 12 * * *"')
+    for name in ("vol-a", "vol-b"):
+        await rig.volume(name)
+    async with rig.daemon(config) as engine:
+        await rig.until(lambda: len(engine.scheduler.schedules) == 2)
+    await rig.call("POST", "/sim/volumes/vol-b/faults", {"size": "much"})
+    async with rig.daemon(config) as engine:
+        await poll(rig, 2)
+        assert set(engine.inventory.picture.broken) == {"vol-b"}
+        assert ("often", "vol-b") in engine.scheduler.schedules
+        await rig.call("DELETE", "/v1/volumes/vol-b")
+        await rig.until(lambda: not engine.inventory.picture.broken)
+        await poll(rig)
+        assert list(engine.scheduler.schedules) == [("often", "vol-a")]
