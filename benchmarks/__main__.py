@@ -16,6 +16,7 @@ from rich.console import Console
 from benchmarks import cycle, load, machine, native, night, table, waiting
 from benchmarks.row import Row
 from benchmarks.stage import BenchmarkError
+from benchmarks.virtual import apart
 
 #: columns of the table where nobody says how many there are
 _WIDTH = 160
@@ -27,13 +28,14 @@ _FULL: dict[str, Scenario] = {
     "burst": lambda: cycle.measure(cycle.BURST),
     "native": lambda: native.measure(native.FULL),
     "night": lambda: night.measure(night.FULL),
+    "sweep": lambda: apart(night.measure, night.LARGE),
     "waiting": lambda: waiting.measure(waiting.FULL),
     "load": lambda: load.measure(load.FULL),
 }
 _SMOKE: dict[str, Scenario] = {
     "cycle": lambda: cycle.measure(cycle.SMOKE),
-    "native": lambda: native.measure(native.SMOKE),
-    "night": lambda: night.measure(night.SMOKE),
+    "native": lambda: apart(native.measure, native.SMOKE),
+    "sweep": lambda: apart(night.measure, night.SMOKE),
     "waiting": lambda: waiting.measure(waiting.SMOKE),
     "load": lambda: load.measure(load.SMOKE),
 }

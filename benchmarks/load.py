@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.monitored import Tick, report, watch
+from benchmarks.process import stage
 from benchmarks.row import Kind, Row
-from benchmarks.stage import Stage, stage
+from benchmarks.stage import Stage
 
 #: the longest that the event loop may be kept from its other work, in milliseconds
 STALL = 50.0
