@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 import click
 from rich.console import Console
 
-from benchmarks import cycle, load, machine, native, night, table, waiting
+from benchmarks import cycle, load, machine, native, night, table, touch, waiting
 from benchmarks.row import Row
 from benchmarks.stage import BenchmarkError
 from benchmarks.virtual import apart
@@ -29,6 +29,7 @@ _FULL: dict[str, Scenario] = {
     "native": lambda: native.measure(native.FULL),
     "night": lambda: night.measure(night.FULL),
     "sweep": lambda: apart(night.measure, night.LARGE),
+    "touch": lambda: apart(touch.measure, touch.FULL),
     "waiting": lambda: waiting.measure(waiting.FULL),
     "load": lambda: load.measure(load.FULL),
 }
@@ -36,6 +37,7 @@ _SMOKE: dict[str, Scenario] = {
     "cycle": lambda: cycle.measure(cycle.SMOKE),
     "native": lambda: apart(native.measure, native.SMOKE),
     "sweep": lambda: apart(night.measure, night.SMOKE),
+    "touch": lambda: apart(touch.measure, touch.SMOKE),
     "waiting": lambda: waiting.measure(waiting.SMOKE),
     "load": lambda: load.measure(load.SMOKE),
 }

@@ -29,10 +29,20 @@ class Processes(Stage):
 
     running: asyncio.subprocess.Process | None = None
 
+    @property
+    def log(self) -> Path:
+        """Where the daemon's output goes."""
+        return self.folder / "daemon.log"
+
+    @property
+    def pid(self) -> int:
+        """The daemon's process."""
+        assert self.running is not None
+        return self.running.pid
+
     @override
-    def log(self) -> str:
-        log = self.folder / "daemon.log"
-        return "\n".join(log.read_text().splitlines()[-20:]) if log.exists() else ""
+    def tail(self) -> str:
+        return "\n".join(self.log.read_text().splitlines()[-20:]) if self.log.exists() else ""
 
     @override
     def reload(self) -> None:
@@ -45,7 +55,7 @@ class Processes(Stage):
         self, config: Path, *, module: str = "lhbackupd", words: tuple[str, ...] = ("run",)
     ) -> AsyncIterator[None]:
         command = ("-m", module, *words, "--config", str(config), "--clock", _words(self.clock))
-        with (self.folder / "daemon.log").open("w") as log:
+        with self.log.open("w") as log:
             process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=log, stderr=log)
             self.running = process
             try:
@@ -54,7 +64,7 @@ class Processes(Stage):
             finally:
                 code = await _end(process)
         if code != 0:
-            raise BenchmarkError(f"the daemon ended with code {code}\n{self.log()}")
+            raise BenchmarkError(f"the daemon ended with code {code}\n{self.tail()}")
 
     async def _listed(self) -> None:
         """Wait until the daemon has polled and has had a moment to write down its schedules."""

@@ -127,7 +127,7 @@ class Stage(ABC):
                         return
                     await asyncio.sleep(self.look)
         except TimeoutError:
-            raise BenchmarkError(f"{seconds:.0f} s went by without {count} entries {kind}\n{self.log()}") from None
+            raise BenchmarkError(f"{seconds:.0f} s went by without {count} entries {kind}\n{self.tail()}") from None
 
     def configure(
         self,
@@ -159,5 +159,5 @@ class Stage(ABC):
         """Have the daemon read its configuration again."""
 
     @abstractmethod
-    def log(self) -> str:
-        """The end of the daemon's log."""
+    def tail(self) -> str:
+        """The end of what the daemon said of itself, for whoever has to find out why nothing happened."""

@@ -56,7 +56,7 @@ class Virtual(Stage):
     recent: Recent = field(default_factory=lambda: Recent(limit=20))
 
     @override
-    def log(self) -> str:
+    def tail(self) -> str:
         return "\n".join(f"{run.volume}: {run.outcome} {run.reason}" for run in self.recent.runs)
 
     @override
