@@ -5,7 +5,7 @@ own client to the simulated Longhorn's own application. Tests count from the sim
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -22,6 +22,7 @@ from lhbackupd.config import Config, load
 from lhbackupd.core.model import Outcome, Phase, Run
 from lhbackupd.engine.events import Event, Moved, Tell
 from lhbackupd.longhorn.client import Longhorn
+from lhbackupd.longhorn.request import Exchange
 from lhbackupd.simulator.cluster import Cluster
 from lhbackupd.simulator.server import application
 from lhbackupd.surface.health import unready
@@ -73,6 +74,26 @@ async def inline(function: Callable[..., Any], /, *arguments: Any) -> Any:
     return function(*arguments)
 
 
+class Pieces(httpx.AsyncBaseTransport):
+    """Hands answers over in pieces, as they come from a socket: the client reads long lists so."""
+
+    SIZE = 65536
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = await self._inner.handle_async_request(request)
+        whole = await answer.aread()
+        pieces = (whole[start : start + self.SIZE] for start in range(0, len(whole), self.SIZE))
+        return httpx.Response(answer.status_code, headers=answer.headers, content=_given(pieces))
+
+
+async def _given(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
 class Guillotine(httpx.AsyncBaseTransport):
     """Lets a number of requests about runs pass; the next one is never answered, heard by Longhorn or not."""
 
@@ -102,11 +123,13 @@ class Rig:
         self.clock = LoopClock()
         self.cluster = Cluster(self.clock, nodes=nodes, seed=seed)
         transport = httpx.ASGITransport(application(self.cluster))
-        self.transport: httpx.AsyncBaseTransport = transport
+        self.transport: httpx.AsyncBaseTransport = Pieces(transport)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://longhorn")
         self.events: list[Event] = []
         #: who hears of events; where there are too many to be kept, somebody else than the list
         self.tell: Tell = self.events.append
+        #: who is told of requests
+        self.observe: Callable[[Exchange], None] | None = None
 
     async def call(self, method: str, path: str, body: object = None) -> Any:
         answer = await self.http.request(method, path, json=body)
@@ -146,7 +169,7 @@ class Rig:
 
     async def assembled(self, config: Config) -> Engine:
         """An engine on this cluster and this folder's journal, not started."""
-        longhorn = Longhorn(url="http://longhorn", transport=self.transport, offload=inline)
+        longhorn = Longhorn(url="http://longhorn", transport=self.transport, observe=self.observe, offload=inline)
         return await assemble(config, clock=self.clock, longhorn=longhorn, offload=inline, tell=self.tell)
 
     def sources(self, engine: Engine) -> Sources:

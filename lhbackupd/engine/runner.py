@@ -53,7 +53,7 @@ class Runner:
         self._clock = clock
         self._write = write
         self._stopping = stopping
-        self._experience = Experience()
+        self.experience = Experience()
 
     async def drive(self, run: Run, slot: Slot | None) -> Run:
         """Drive `run` until it is finished, must queue again, or, while stopping, Longhorn alone carries it on."""
@@ -62,7 +62,7 @@ class Runner:
         journal_down = False
         while True:
             seen = await self._look(run, slot, answer, journal_down=journal_down)
-            seen = replace(seen, remaining=self._experience.remaining(run, self._clock.monotonic() - since))
+            seen = replace(seen, remaining=self.experience.remaining(run, self._clock.monotonic() - since))
             now = Now(wall=self._clock.now(), idle=self._clock.monotonic() - began)
             around = self._surroundings
             after, command = decide(run, seen, now, around.policy(run.policy), around.orders.origin)
@@ -70,7 +70,7 @@ class Runner:
             if journal_down:
                 after = run
             if after.phase is not run.phase:
-                self._experience.learn(run, self._clock.monotonic() - since)
+                self.experience.learn(run, self._clock.monotonic() - since)
             if begins(run, after):
                 since = self._clock.monotonic()
             if after.mark != run.mark:
@@ -123,7 +123,7 @@ class Runner:
         return ATTENTIVE if policy is not None and policy.give_way_after == 0 else LONGEST
 
     async def _rest(self, run: Run, elapsed: float) -> None:
-        seconds = pause(elapsed, self._experience.expected(run), longest=self._longest(run))
+        seconds = pause(elapsed, self.experience.expected(run), longest=self._longest(run))
         if self._stopping.is_set():
             await self._clock.sleep(min(seconds, 0.5))
         else:
