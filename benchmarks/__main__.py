@@ -9,11 +9,12 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import click
 from rich.console import Console
 
-from benchmarks import cycle, load, machine, native, night, table, touch, waiting
+from benchmarks import cycle, growth, load, machine, native, night, table, touch, waiting
 from benchmarks.row import Row
 from benchmarks.stage import BenchmarkError
 from benchmarks.virtual import apart
@@ -32,6 +33,7 @@ _FULL: dict[str, Scenario] = {
     "touch": lambda: apart(touch.measure, touch.FULL),
     "waiting": lambda: waiting.measure(waiting.FULL),
     "load": lambda: load.measure(load.FULL),
+    "growth": lambda: apart(growth.measure, growth.FULL),
 }
 _SMOKE: dict[str, Scenario] = {
     "cycle": lambda: cycle.measure(cycle.SMOKE),
@@ -40,6 +42,7 @@ _SMOKE: dict[str, Scenario] = {
     "touch": lambda: apart(touch.measure, touch.SMOKE),
     "waiting": lambda: waiting.measure(waiting.SMOKE),
     "load": lambda: load.measure(load.SMOKE),
+    "growth": lambda: apart(growth.measure, growth.SMOKE),
 }
 
 
@@ -77,7 +80,8 @@ def _wide() -> Console:
 @click.option("--smoke", is_flag=True, help="Small sizes and a fast clock; ends with 1 if a ratio or count is broken.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of the table.")
 @click.option("--only", type=click.Choice(list(_FULL)), multiple=True, help="Leave the other scenarios out.")
-def main(*, smoke: bool, as_json: bool, only: tuple[str, ...]) -> None:
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw the growth with the volumes into this SVG file.")
+def main(*, smoke: bool, as_json: bool, only: tuple[str, ...], plot: Path | None) -> None:
     """Measure lhbackupd beside what it is compared to."""
     known = _SMOKE if smoke else _FULL
     scenarios = {name: scenario for name, scenario in known.items() if not only or name in only}
@@ -87,6 +91,8 @@ def main(*, smoke: bool, as_json: bool, only: tuple[str, ...]) -> None:
         for error in group.exceptions:
             click.echo(str(error), err=True)
         sys.exit(2)
+    if plot is not None:
+        plot.write_text(growth.plotted(rows))
     failed = any(row.fails(smoke=smoke) for row in rows)
     if as_json:
         click.echo(table.document(rows, machine.facts(), smoke=smoke, failed=failed))

@@ -7,6 +7,7 @@ than one takes on loopback. Seconds in here say what waits and looks cost, not w
 
 import asyncio
 import multiprocessing
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
@@ -33,15 +34,21 @@ _PATIENCE = 600.0
 
 
 class Distant(httpx.AsyncBaseTransport):
-    """The way to a server that is `LATENCY` away."""
+    """The way to a server that is `LATENCY` away, and that answers in this very process."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self._inner = inner
+        #: seconds of processor time that the server has taken
+        self.spent = 0.0
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(LATENCY)
-        return await self._inner.handle_async_request(request)
+        # the application waits for nothing: nobody else runs until it has answered
+        start = time.process_time()
+        answer = await self._inner.handle_async_request(request)
+        self.spent += time.process_time() - start
+        return answer
 
 
 @dataclass(slots=True)
@@ -51,6 +58,7 @@ class Virtual(Stage):
     look = 1.0
 
     rig: Rig
+    way: Distant
     engine: Engine | None = None
     #: the last runs that have ended
     recent: Recent = field(default_factory=lambda: Recent(limit=20))
@@ -81,10 +89,11 @@ async def stage(*, nodes: int) -> AsyncIterator[Virtual]:
     """A simulated Longhorn in this process, with the setting on; wants a loop in virtual time, see `apart`."""
     with passing() as folder:
         rig = Rig(Path(folder), nodes=nodes)
-        rig.transport = Distant(rig.transport)
+        rig.transport = way = Distant(rig.transport)
         async with rig.http:
             await rig.allow()
-            made = Virtual(http=rig.http, folder=rig.folder, clock=rig.clock, ledger=Ledger(rig.http), rig=rig)
+            ledger = Ledger(rig.http)
+            made = Virtual(http=rig.http, folder=rig.folder, clock=rig.clock, ledger=ledger, rig=rig, way=way)
             rig.tell = made.recent
             yield made
 
