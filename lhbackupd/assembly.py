@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from lhbackupd.clock import Clock
 from lhbackupd.config import Config
 from lhbackupd.core.model import Origin
-from lhbackupd.engine.events import JournalReplaced, Polled, Tell
+from lhbackupd.engine.audit import Audit
+from lhbackupd.engine.events import JournalReplaced, Polled, Tell, to_all
 from lhbackupd.engine.intake import Offload
 from lhbackupd.engine.inventory import Inventory, Picture
 from lhbackupd.engine.journal import Journal
@@ -71,6 +72,7 @@ class Engine:
     longhorn: Longhorn
     api: Api
     origin: Origin
+    audit: Audit
 
 
 def rules_of(config: Config) -> Rules:
@@ -133,7 +135,16 @@ async def assemble(config: Config, *, clock: Clock, longhorn: Longhorn, offload:
         offload=offload,
         tell=tell,
     )
+    audit = Audit(
+        longhorn=api,
+        inventory=inventory,
+        books=keeper.books,
+        orders=keeper.orders,
+        clock=clock,
+        tell=to_all((tell, keeper.watch.heard)),
+    )
     return Engine(
+        audit=audit,
         journal=journal,
         scheduler=scheduler,
         inventory=inventory,

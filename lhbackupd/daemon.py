@@ -100,6 +100,7 @@ class Daemon:
                 await self._listen(tasks, done)
                 keeping = tasks.create_task(engine.keeper.run(), name="keeper")
                 tasks.create_task(engine.inventory.run(stop), name="inventory")
+                tasks.create_task(engine.audit.run(stop), name="audit")
                 tasks.create_task(self._reload(hup, done), name="reload")
                 history = self._config.state.history
                 tasks.create_task(forget_old(engine.keeper, history, clock=self._clock, done=done), name="prune")

@@ -193,6 +193,7 @@ class Rig:
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(engine.inventory.run(stop))
+            tasks.create_task(engine.audit.run(stop))
             tasks.create_task(engine.keeper.run())
             try:
                 yield engine

@@ -12,6 +12,7 @@ its evidence allows. `clear` is the latest moment up to which all is known to be
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from .audit import Loss
 from .cluster import Volume
 from .model import PROTECTED, Outcome, Phase, Run
 from .protection import Protection
@@ -109,6 +110,11 @@ def found(known: Exposure, size: int) -> Exposure:
     if known.since is not None:
         return known
     return replace(known, since=known.floor, sign=f"an inspection found {size} bytes that no backup holds")
+
+
+def lost(known: Exposure, loss: Loss) -> Exposure:
+    """What follows from a backup that is gone: all that was written since the one before it is in none."""
+    return replace(known, clear=loss.until, since=loss.until or known.born, sign=loss.words, doubt=None, why="")
 
 
 def ran(known: Exposure, run: Run, last: Look | None, looked: datetime | None) -> Exposure:

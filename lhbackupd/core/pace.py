@@ -15,6 +15,8 @@ from .model import Phase, Run
 SHORTEST, LONGEST = 0.1, 2.5
 #: the longest pause where a workload must not wait, and where Longhorn does not take a volume back
 ATTENTIVE, PATIENT = 1.0, 60.0
+#: the longest pause while Longhorn does not answer: many runs that ask at once would keep it from coming back
+UNANSWERED = 15.0
 #: how many durations of a phase are remembered
 _MEMORY = 32
 #: seconds after which phases may end as long as nothing better is known (recorded: traces `attach-disablefrontend`,

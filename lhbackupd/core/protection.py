@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from .audit import Loss
 from .model import PROTECTED, Outcome, Run
 
 #: outcomes of a run that has looked into the volume
@@ -30,6 +31,8 @@ class Protection:
     unprotected_bytes: int = 0
     #: failed runs since one did what its policy asks
     failures: int = 0
+    #: what became of the backup that held its data, where that is gone; "" while it is there
+    lost: str = ""
 
 
 def after(known: Protection | None, run: Run) -> Protection:
@@ -46,7 +49,7 @@ def after(known: Protection | None, run: Run) -> Protection:
         state = replace(state, last_check=run.finished_at)
     if run.outcome in PROTECTED:
         until = run.protected_until or state.protected_until
-        state = replace(state, protected_until=until, unprotected_bytes=0, failures=0)
+        state = replace(state, protected_until=until, unprotected_bytes=0, failures=0, lost="")
     elif run.new_bytes is not None:
         state = replace(state, unprotected_bytes=run.new_bytes)
     if run.outcome is Outcome.COMPLETED:
@@ -56,6 +59,11 @@ def after(known: Protection | None, run: Run) -> Protection:
     if run.outcome is Outcome.FAILED:
         state = replace(state, failures=state.failures + 1)
     return state
+
+
+def without(word: Protection, loss: Loss) -> Protection:
+    """What is known once the backup that protected the volume turned out to be gone."""
+    return replace(word, last_backup=loss.left, protected_until=loss.until, lost=loss.words)
 
 
 def not_after(word: Protection, now: datetime) -> Protection:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lhbackupd.clock import Clock
 from lhbackupd.core import protection
+from lhbackupd.core.audit import Loss
 from lhbackupd.core.durations import Durations
 from lhbackupd.core.model import Now, Policy, Retry, Run
 from lhbackupd.core.order import Claim, claim
@@ -63,6 +64,18 @@ class Books:
         except JournalError as error:
             self.note(error)
             return False
+        return True
+
+    async def lose(self, loss: Loss) -> bool:
+        """Write down that a backup which protected a volume is gone; whether the journal took it."""
+        key = (loss.policy, loss.volume)
+        word = protection.without(self.protections[key], loss)
+        try:
+            await self._offload(self._journal.say, word)
+        except JournalError as error:
+            self.note(error)
+            return False
+        self.protections[key] = word
         return True
 
     async def find(self, run: str) -> Run | None:
@@ -125,7 +138,7 @@ class Books:
             self.note(error)
             return []
         for key in gone:
-            del self.protections[key]
+            self.protections.pop(key, None)
             self.durations.known.pop(key, None)
         return [volume for _, volume in gone]
 

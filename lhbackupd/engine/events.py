@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from lhbackupd.core.audit import Loss
 from lhbackupd.core.cluster import Fault
 from lhbackupd.core.coverage import Covers
 from lhbackupd.core.exposure import Exposure
@@ -132,6 +133,13 @@ class RpoMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupLost:
+    """A completed backup that protected a volume is no longer on its backup target, and not by our doing."""
+
+    loss: Loss
+
+
+@dataclass(frozen=True, slots=True)
 class Defect:
     """A run met a defect of lhbackupd; it is driven on from what the journal says."""
 
@@ -139,23 +147,9 @@ class Defect:
     error: Exception
 
 
-Event = (
-    Moved
-    | Polled
-    | Missed
-    | Rescheduled
-    | CoverChanged
-    | Pruned
-    | PruningRests
-    | GaveBack
-    | Ordered
-    | PauseOverdue
-    | ClockStepped
-    | JournalTrouble
-    | JournalReplaced
-    | RpoMoved
-    | Defect
-)
+#: what is told of troubles around runs
+Trouble = JournalTrouble | JournalReplaced | PruningRests | GaveBack | ClockStepped | RpoMoved | BackupLost | Defect
+Event = Moved | Polled | Missed | Rescheduled | CoverChanged | Pruned | Ordered | PauseOverdue | Trouble
 Tell = Callable[[Event], None]
 
 

@@ -134,17 +134,22 @@ class Journal:
 
     def finish(self, run: Run, protection: Protection, successor: Run | None) -> None:
         """Write down in one transaction how a run ended, what is known now, and the run that follows it."""
-        word = {"policy": run.policy, "volume": run.volume, "document": _encode(protection)}
         with self._errors("written"), self.engine.begin() as connection:
             connection.execute(RUNS.update().where(RUNS.c.id == run.id).values(_row(run)))
             if successor is not None:
                 connection.execute(self._insert(RUNS).on_conflict_do_nothing(), _row(successor))
-            connection.execute(
-                self._insert(PROTECTION).on_conflict_do_update(
-                    index_elements=["policy", "volume"], set_={"document": word["document"]}
-                ),
-                word,
-            )
+            connection.execute(self._word(protection))
+
+    def say(self, protection: Protection) -> None:
+        """Write down what is known of a volume under a policy now."""
+        with self._errors("written"), self.engine.begin() as connection:
+            connection.execute(self._word(protection))
+
+    def _word(self, protection: Protection) -> sa.Executable:
+        put = self._insert(PROTECTION).values(
+            policy=protection.policy, volume=protection.volume, document=_encode(protection)
+        )
+        return put.on_conflict_do_update(index_elements=["policy", "volume"], set_={"document": put.excluded.document})
 
     def probe(self) -> None:
         """Write something that changes nothing, to learn whether the journal can be written again."""

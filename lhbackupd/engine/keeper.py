@@ -15,6 +15,7 @@ from lhbackupd.core.admission import Slot, admit
 from lhbackupd.core.cluster import Setting, Target
 from lhbackupd.core.model import Origin, Phase, Policy, Run
 from lhbackupd.core.order import Claim
+from lhbackupd.core.pace import UNANSWERED
 from lhbackupd.core.selection import wants_groups
 from lhbackupd.engine.books import FAILURES, Books
 from lhbackupd.engine.coverage import Coverage
@@ -246,7 +247,8 @@ class Keeper:
             await self._finish(run, after)
         elif after.phase is Phase.QUEUED:
             del self.active[run.id]
-            self.waiting[run.id] = replace(after, not_before=self._clock.now() + timedelta(seconds=AGAIN))
+            again = AGAIN if self._inventory.picture.fault is None else UNANSWERED
+            self.waiting[run.id] = replace(after, not_before=self._clock.now() + timedelta(seconds=again))
         self._woken.set()
 
     async def _driven(self, run: Run, slot: Slot | None) -> Run:

@@ -6,7 +6,7 @@ agree on how long ago that is: a clock that was set in between must not hide tha
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lhbackupd.clock import Clock
 from lhbackupd.core.exposure import Exposure
@@ -31,6 +31,11 @@ class Moment:
 
     wall: datetime
     monotonic: float
+
+    def by(self, now: "Moment") -> datetime:
+        """When it was, by the wall clock as it is set `now`; the earlier of two answers where it was set since."""
+        gone = now.monotonic - self.monotonic
+        return self.wall if gone == float("inf") else min(self.wall, now.wall - timedelta(seconds=max(0.0, gone)))
 
 
 class Memory:

@@ -11,11 +11,11 @@ from typing import Protocol
 
 from lhbackupd.clock import Clock
 from lhbackupd.core.admission import Slot
-from lhbackupd.core.cluster import Fault, Setting, Target
+from lhbackupd.core.cluster import Fault, FaultKind, Setting, Target
 from lhbackupd.core.commands import Attach, Command, Seen
 from lhbackupd.core.machine import decide
 from lhbackupd.core.model import Now, Phase, Policy, Run
-from lhbackupd.core.pace import ATTENTIVE, LONGEST, PATIENT, Experience, begins, pause
+from lhbackupd.core.pace import ATTENTIVE, LONGEST, PATIENT, UNANSWERED, Experience, begins, pause
 from lhbackupd.engine.orders import Orders
 
 
@@ -58,6 +58,7 @@ class Runner:
     async def drive(self, run: Run, slot: Slot | None) -> Run:
         """Drive `run` until it is finished, must queue again, or, while stopping, Longhorn alone carries it on."""
         began = since = self._clock.monotonic()
+        silent: float | None = None
         answer: Fault | None = None
         journal_down = False
         while True:
@@ -78,8 +79,10 @@ class Runner:
             again, run = after.mark != run.mark and command is None, after
             if run.finished or run.phase is Phase.QUEUED or self._handed_over(run, seen):
                 return run
+            answered = seen.fault is None or seen.fault.kind is not FaultKind.UNREACHABLE
+            silent = None if answered else silent or self._clock.monotonic()
             if not again:  # nothing to see yet, or what was asked for takes its time
-                await self._rest(run, self._clock.monotonic() - since)
+                await self._rest(self._pause(run, since=since, silent=silent))
 
     async def _look(self, run: Run, slot: Slot | None, answer: Fault | None, *, journal_down: bool) -> Seen:
         at = self._clock.now()
@@ -115,6 +118,13 @@ class Runner:
         ours = seen.volume is None or (run.ticket and seen.volume.ticket(run.ticket) is not None)
         return seen.stopping and run.phase is Phase.BACKING_UP and bool(run.backup) and not ours
 
+    def _pause(self, run: Run, *, since: float, silent: float | None) -> float:
+        """Seconds until the next look; `since` is when the phase began, `silent` when Longhorn fell silent."""
+        now = self._clock.monotonic()
+        if silent is not None:
+            return pause(now - silent, None, longest=UNANSWERED)
+        return pause(now - since, self.experience.expected(run), longest=self._longest(run))
+
     def _longest(self, run: Run) -> float:
         """How long we may look away: little where a workload must not wait, long where nothing but waiting is left."""
         if run.stuck:
@@ -122,8 +132,7 @@ class Runner:
         policy = self._surroundings.policy(run.policy)
         return ATTENTIVE if policy is not None and policy.give_way_after == 0 else LONGEST
 
-    async def _rest(self, run: Run, elapsed: float) -> None:
-        seconds = pause(elapsed, self.experience.expected(run), longest=self._longest(run))
+    async def _rest(self, seconds: float) -> None:
         if self._stopping.is_set():
             await self._clock.sleep(min(seconds, 0.5))
         else:

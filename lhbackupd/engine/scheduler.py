@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from apscheduler.job import Job
 from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.base import BaseScheduler
+from typing_extensions import override
 
 from lhbackupd.core.model import Policy, Run
 from lhbackupd.core.spread import offset
@@ -44,9 +45,25 @@ def queued_run(key: Key, *, due: datetime, now: datetime) -> Run:
 
 
 class _Store(SQLAlchemyJobStore):  # type: ignore[misc]  # APScheduler 3 has no types
-    """APScheduler's job store, reading a bounded batch and rewriting it in one transaction."""
+    """APScheduler's job store, reading a bounded batch and rewriting it in one transaction.
+
+    Nobody else writes it, so what is due next is read again only after a change: the keeper asks at every turn.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._next: datetime | None = None
+        self._known = False
+
+    @override
+    def get_next_run_time(self) -> datetime | None:
+        if not self._known:
+            self._next, self._known = super().get_next_run_time(), True
+        return self._next
 
     def due_jobs(self, now: datetime, limit: int) -> list[Job]:
+        if (upcoming := self.get_next_run_time()) is None or upcoming > now:
+            return []
         query = (
             sa.select(self.jobs_t.c.job_state)
             .where(self.jobs_t.c.next_run_time <= now.timestamp())
@@ -73,6 +90,7 @@ class _Store(SQLAlchemyJobStore):  # type: ignore[misc]  # APScheduler 3 has no 
             for job in jobs
         ]
         if rows:
+            self._known = False
             with self.engine.begin() as connection:
                 connection.execute(self.jobs_t.delete().where(self.jobs_t.c.id == sa.bindparam("key")), _keys(rows))
                 connection.execute(self.jobs_t.insert(), rows)
@@ -81,6 +99,7 @@ class _Store(SQLAlchemyJobStore):  # type: ignore[misc]  # APScheduler 3 has no 
         """Remove jobs in one transaction; one that is not there is no error."""
         rows = [{"id": job_id} for job_id in ids]
         if rows:
+            self._known = False
             with self.engine.begin() as connection:
                 connection.execute(self.jobs_t.delete().where(self.jobs_t.c.id == sa.bindparam("key")), _keys(rows))
 

@@ -23,7 +23,7 @@ from lhbackupd.core.model import Mode, Policy, Run
 from lhbackupd.core.rpo import Judgement, Rpo, expected_at, judge
 from lhbackupd.core.signs import Window, anew, look
 from lhbackupd.engine.books import Books
-from lhbackupd.engine.events import ClockStepped, Event, Moved, RpoMoved, Tell
+from lhbackupd.engine.events import BackupLost, ClockStepped, Event, Moved, RpoMoved, Tell
 from lhbackupd.engine.intake import Offload
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.journal import Journal, JournalError
@@ -118,7 +118,7 @@ class Watch:
 
     def heard(self, event: Event) -> None:
         """Something happened in the engine."""
-        if isinstance(event, (Moved, ClockStepped)):
+        if isinstance(event, (Moved, ClockStepped, BackupLost)):
             self._inbox.append(event)
             self._woken.set()
 
@@ -162,6 +162,10 @@ class Watch:
                     await self._compare()
                 case Moved(_, run):
                     self._ran(run)
+                case BackupLost(loss):
+                    key = (loss.policy, loss.volume)
+                    if (known := self.exposures.get(key)) is not None:
+                        self._memory.put(key, exposure.lost(known, loss))
                 case ClockStepped(seconds) if seconds < 0:
                     for key, known in tuple(self.exposures.items()):
                         self._memory.put(key, exposure.set_back(known, timedelta(seconds=-seconds)))
@@ -185,7 +189,7 @@ class Watch:
                     self._lagging[name] = last
             else:
                 self._lagging.pop(name, None)
-                since = _wall(last, now) if last is not None and name in self._memory.looks else None
+                since = last.by(now) if last is not None and name in self._memory.looks else None
                 window = Window(after=since, until=max(after.at or now.wall, now.wall))
                 ours = name in holding or self._lately(name, since)
                 self._fold(volume, window, keys.get(name, ()), ours=ours)
@@ -226,7 +230,7 @@ class Watch:
                 continue
             lately = known.clear is not None and 0 <= (now.wall - known.clear).total_seconds() <= self._gap
             if not lately:
-                self._memory.put(key, exposure.unwatched(known, _wall(last, now), why))
+                self._memory.put(key, exposure.unwatched(known, last.by(now), why))
 
     def _ran(self, run: Run) -> None:
         """Fold in a run that has moved."""
@@ -292,9 +296,3 @@ class Watch:
         known, policy = self.exposures.get(key), self._policy(key[0])
         expected = expected_at(now=now, run=run, next_due=next_due, took=known.took if known else 0.0)
         return judge(known, policy.rpo if policy else None, now, expected)
-
-
-def _wall(last: Moment, now: Moment) -> datetime:
-    """When a look was, by the wall clock as it is set now; the earlier of two answers where it was set since."""
-    gone = now.monotonic - last.monotonic
-    return last.wall if gone == float("inf") else min(last.wall, now.wall - timedelta(seconds=max(0.0, gone)))

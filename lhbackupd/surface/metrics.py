@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from lhbackupd.core.leases import Claim
 from lhbackupd.core.model import Outcome, Phase, Run
 from lhbackupd.engine.events import (
+    BackupLost,
     ClockStepped,
     CoverChanged,
     Defect,
@@ -61,6 +62,12 @@ class Metrics:
         self._waited = Counter(
             "lhbackupd_workload_wait_seconds",
             "Time that workloads waited for a volume that a run held, counted when the run has ended.",
+            registry=registry,
+        )
+        self._lost = Counter(
+            "lhbackupd_backups_lost",
+            "Backups that protected a volume and that somebody else has taken off their backup target.",
+            ["policy"],
             registry=registry,
         )
         self._pruned = Counter(
@@ -117,6 +124,8 @@ class Metrics:
             case Pruned():
                 self._pruned.labels(event.policy).inc(len(event.deleted))
                 self._prune_faults.labels(event.policy).inc(1 if event.fault else 0)
+            case BackupLost(loss):
+                self._lost.labels(loss.policy).inc()
             case Defect():
                 self._defects.inc()
             case GaveBack(fault=None):

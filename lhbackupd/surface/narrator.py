@@ -14,6 +14,7 @@ from lhbackupd.core.model import Outcome, Phase, Run
 from lhbackupd.core.protection import Protection
 from lhbackupd.core.rpo import Rpo
 from lhbackupd.engine.events import (
+    BackupLost,
     ClockStepped,
     CoverChanged,
     Defect,
@@ -30,6 +31,7 @@ from lhbackupd.engine.events import (
     PruningRests,
     Rescheduled,
     RpoMoved,
+    Trouble,
 )
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.scheduler import Key
@@ -75,9 +77,7 @@ class LogListener:
             case _:
                 self._in_trouble(event)
 
-    def _in_trouble(
-        self, event: JournalTrouble | JournalReplaced | PruningRests | GaveBack | ClockStepped | RpoMoved | Defect
-    ) -> None:
+    def _in_trouble(self, event: Trouble) -> None:
         match event:
             case JournalTrouble(text=""):
                 self._log.info("the journal can be written again: runs are let in", action="journal.recovered")
@@ -96,6 +96,10 @@ class LogListener:
                 self._log.warning(text, action="clock.stepped", seconds=event.seconds)
             case RpoMoved():
                 self._rpo_moved(event)
+            case BackupLost(loss):
+                text = f"volume {loss.volume} under {loss.policy}: {loss.words}; make one by `lhbackupd backup`"
+                facts = {"policy": loss.policy, "volume": loss.volume, "backup": loss.backup}
+                self._log.error(text, action="backup.lost", **facts)
             case Defect():
                 self._defect(event)
             case _:

@@ -50,7 +50,7 @@ def standing(word: Protection, *, beyond: bool, mode: Mode = Mode.ACTIVE) -> Sta
     if word.last_outcome is None:
         return Standing.UNPROTECTED
     if word.last_outcome in PROTECTED:
-        return Standing.UNPROTECTED if beyond else Standing.PROTECTED
+        return Standing.UNPROTECTED if beyond or word.lost else Standing.PROTECTED
     if word.last_outcome is Outcome.SUSPENDED:
         return Standing.SUSPENDED
     return Standing.FAILING if word.failures else Standing.UNPROTECTED
@@ -61,7 +61,7 @@ def why(word: Protection, *, beyond: str) -> str:
     if word.last_outcome is None or word.last_at is None:
         return "no run has finished yet"
     if word.last_outcome in PROTECTED:
-        return beyond or word.last_reason
+        return word.lost or beyond or word.last_reason
     times = f" ({word.failures} times)" if word.failures > 1 else ""
     reason = f"{word.last_outcome.value}{times}: {word.last_reason}"
     return f"{beyond}; {reason}" if beyond else reason

@@ -39,7 +39,9 @@ def protection(word: Protection, *, late: bool = False) -> str:
     """Up to when a volume's data is in a backup; `late` says that the last word on it is too old to be believed."""
     if word.last_outcome is None:
         return "never backed up"
-    if word.last_outcome in PROTECTED and not late:
+    if word.lost and word.protected_until is None:
+        return "in no backup any more"
+    if word.last_outcome in PROTECTED and not late and not word.lost:
         return _protected(word)
     if word.unprotected_bytes:
         since = f"since {moment(word.protected_until)}" if word.protected_until else "and never backed up"

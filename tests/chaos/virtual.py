@@ -95,6 +95,7 @@ class VirtualStage:
         self._began = self.now()
         self._tasks = [
             asyncio.create_task(engine.inventory.run(self._stop)),
+            asyncio.create_task(engine.audit.run(self._stop)),
             asyncio.create_task(engine.keeper.run()),
             asyncio.create_task(self._listen(engine)),
         ]

@@ -150,3 +150,51 @@ async def test_a_longhorn_that_takes_long_is_polled_more_rarely(rig: Rig) -> Non
         assert engine.inventory.picture.at != first
     # two before the fault, and then one that takes 5 s every 55 s instead of every 20 s
     assert 5 <= polls <= 8
+
+
+async def test_a_longhorn_that_does_not_answer_is_asked_ever_more_rarely(rig: Rig) -> None:
+    for number in range(4):
+        await rig.volume(f"v{number}", data=8 * MIB)
+    config = rig.config('[limits]\nper_node = 4\n[[policy]]\nname = "nightly"\ncron = "0 2 * * *"\n')
+    async with rig.daemon(config) as engine:
+        await rig.until(lambda: all(rig.phase(Phase.BACKING_UP, f"v{number}") for number in range(4)))
+        await meet(rig, "503")
+        before = await asked(rig)
+        await rig.clock.sleep(600)
+        assert len(engine.keeper.active) == 4
+        polls, runs = 600 / engine.inventory.period * 5, 4 * 80  # and not the 240 of a look every 2.5 s
+        assert polls < await asked(rig) - before < polls + runs
+        await heal(rig)
+        healed = rig.clock.monotonic()
+        await rig.finished(4)
+        assert rig.clock.monotonic() - healed < 30
+        await promises.hold(rig, engine)
+
+
+async def test_runs_that_are_due_while_longhorn_does_not_answer_are_not_let_in_over_and_over(rig: Rig) -> None:
+    for number in range(4):
+        await rig.volume(f"v{number}", data=8 * MIB)
+        await rig.call(
+            "POST",
+            "/sim/pods",
+            {"name": f"pod-{number}", "namespace": "shop", "volume": f"v{number}", "node": "node-1"},
+        )
+    await rig.clock.sleep(60)
+    async with rig.daemon(rig.config(cron='"0 2 * * *"')) as engine:
+        await rig.clock.sleep(40)
+        await meet(rig, "503")
+        await rig.clock.sleep(60)
+        before = await asked(rig)
+        await rig.clock.sleep(600)
+        assert len(engine.keeper.unfinished()) == 4
+        polls, runs = 600 / engine.inventory.period * 5, 4 * 80
+        assert polls < await asked(rig) - before < polls + runs
+        await heal(rig)
+        await rig.finished(4)
+        await promises.hold(rig, engine)
+
+
+async def asked(rig: Rig) -> int:
+    """Requests that Longhorn has had, those about what is only the simulator's left out."""
+    requests = (await rig.call("GET", "/sim/requests"))["requests"]
+    return sum(number for route, number in requests.items() if "/v1/" in route)

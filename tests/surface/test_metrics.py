@@ -9,12 +9,23 @@ import pytest
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
 
+from lhbackupd.core.audit import Loss
 from lhbackupd.core.cluster import Backup, Fault, FaultKind, Target
 from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Outcome, Phase
 from lhbackupd.core.pausing import Pause
 from lhbackupd.core.retention import Verdict
-from lhbackupd.engine.events import Defect, Event, JournalTrouble, Missed, Moved, Polled, Pruned, Rescheduled
+from lhbackupd.engine.events import (
+    BackupLost,
+    Defect,
+    Event,
+    JournalTrouble,
+    Missed,
+    Moved,
+    Polled,
+    Pruned,
+    Rescheduled,
+)
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.scheduler import Changes
 from lhbackupd.longhorn.request import Exchange
@@ -85,6 +96,7 @@ def test_missed_pruned_and_defects_are_counted(registry: CollectorRegistry, metr
     for event in (
         Missed(queued("pvc-a"), 3),
         Pruned("nightly", "pvc-a", (Verdict(backup), Verdict(backup)), FAULT),
+        BackupLost(Loss(policy="nightly", volume="pvc-a", backup="b", left="", until=None)),
         Defect(running("pvc-a"), ValueError("x")),
         Rescheduled(Changes()),
         JournalTrouble("full"),
@@ -94,6 +106,7 @@ def test_missed_pruned_and_defects_are_counted(registry: CollectorRegistry, metr
     assert registry.get_sample_value("lhbackupd_runs_missed_total", nightly) == 3
     assert registry.get_sample_value("lhbackupd_backups_pruned_total", nightly) == 2
     assert registry.get_sample_value("lhbackupd_prune_failures_total", nightly) == 1
+    assert registry.get_sample_value("lhbackupd_backups_lost_total", nightly) == 1
     assert registry.get_sample_value("lhbackupd_defects_total") == 1
 
 
@@ -185,6 +198,7 @@ def everything(house: House, metrics: Metrics) -> None:
         Polled(Picture(), house.inventory.picture),
         Missed(queued("pvc-a"), 1),
         Pruned("nightly", "pvc-a", (), None),
+        BackupLost(Loss(policy="nightly", volume="pvc-a", backup="b", left="", until=None)),
     )
     for event in happened:
         metrics(event)

@@ -7,6 +7,7 @@ import pytest
 import structlog
 from structlog.testing import CapturingLogger
 
+from lhbackupd.core.audit import Loss
 from lhbackupd.core.cluster import Backup, Fault, FaultKind, Setting, Target
 from lhbackupd.core.coverage import Cover, Coverage, Covers
 from lhbackupd.core.exposure import Exposure
@@ -15,6 +16,7 @@ from lhbackupd.core.pausing import Pause
 from lhbackupd.core.retention import Verdict
 from lhbackupd.core.rpo import Judgement, Rpo
 from lhbackupd.engine.events import (
+    BackupLost,
     CoverChanged,
     Defect,
     Event,
@@ -195,6 +197,13 @@ def test_missed_pruned_and_rescheduled_are_said(said: Said) -> None:
     assert found[3][2]["reason"] == FAULT.text
     assert found[4][1].startswith("12 schedules added: nightly/pvc-0, ")
     assert found[4][1].endswith(" and 2 more")
+
+
+def test_a_backup_that_somebody_deleted_is_an_error_with_the_next_step(said: Said) -> None:
+    loss = Loss(policy="nightly", volume="pvc-a", backup="b2", left="", until=None)
+    ((level, text, fields),) = said.after(BackupLost(loss))
+    assert (level, fields["action"], fields["backup"]) == ("error", "backup.lost", "b2")
+    assert "none of this policy is left; make one by `lhbackupd backup`" in text
 
 
 def test_trouble_with_the_journal_and_defects_are_errors(said: Said) -> None:

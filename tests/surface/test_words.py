@@ -44,6 +44,8 @@ def word(outcome: Outcome | None, **fields: Any) -> Protection:
         (word(Outcome.FAILED, unprotected_bytes=7), "7 bytes unprotected and never backed up"),
         (word(Outcome.FAILED, protected_until=TODAY), "protected only until 2026-10-22 02:00:00 UTC"),
         (word(Outcome.REFUSED), "never backed up"),
+        (word(Outcome.COMPLETED, lost="gone"), "in no backup any more"),
+        (word(Outcome.UNCHANGED, lost="gone", protected_until=TODAY), "protected only until 2026-10-22 02:00:00 UTC"),
     ],
 )
 def test_protection_is_said_as_it_is(known: Protection, said: str) -> None:

@@ -51,6 +51,7 @@ async def daemon(clock: Clock, *, folder: Path, port: int, tell: Tell) -> AsyncI
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(engine.inventory.run(stop), name="inventory")
+                tasks.create_task(engine.audit.run(stop), name="audit")
                 tasks.create_task(engine.keeper.run(), name="keeper")
                 yield engine
                 stop.set()
