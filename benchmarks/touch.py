@@ -3,7 +3,7 @@
 Every volume is backed up once. Then nights go by, and before each other clients attach a few volumes, write, and detach
 them. Without `no_touch` each night attaches every volume; with it those that somebody had, and those that are due for
 an inspection all the same: over as many nights as `inspect_at_least` spans, each volume once. A "night" comes every
-three hours, because days in between would only be waited for.
+two hours, because days in between would only be waited for.
 """
 
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ from lhbackupd.config.policy import Policy
 #: how much of what changed and what was due may be attached
 RATIO = 1.05
 #: hours between two nights, and how many of them `inspect_at_least` spans
-_EVERY, _SPAN = 3, 4
+_EVERY, _SPAN = 2, 4
 #: after a night has begun: when others write, with all runs long done
-_WRITTEN = timedelta(hours=2)
+_WRITTEN = timedelta(minutes=90)
 _PER_NODE = 5
 _NO_TOUCH = f'no_touch = true\ninspect_at_least = "{_EVERY * _SPAN}h"\nrpo = "{3 * _EVERY * _SPAN}h"'
 
@@ -103,7 +103,7 @@ async def _nights(made: Stage, volumes: list[str], size: Size, *, number: int, e
         cluster=size.at_once,
         per_node=_PER_NODE,
         cron=f"0 */{_EVERY} * * *",
-        poll="60s",
+        poll="5m",
         extra=extra,
     )
     written: list[str] = []

@@ -119,9 +119,9 @@ class Soak:
         async with rig.daemon(config) as engine, asyncio.TaskGroup() as tasks:
             tasks.create_task(forget_old(engine.keeper, config.state.history, clock=rig.clock, done=done))  # type: ignore[arg-type]
             self._expose(engine)
-            noon = START.replace(minute=0) + _EVERY
-            for number in range(size.hours // 2):
-                await self._two_hours(engine, noon + number * _EVERY, config)
+            start = START.replace(minute=0) + _EVERY
+            for number in range(timedelta(hours=size.hours) // _EVERY):
+                await self._two_hours(engine, start + number * _EVERY, config)
             done.set()
         await rig.http.aclose()
         self.took = time.monotonic() - began
