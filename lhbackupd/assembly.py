@@ -81,20 +81,27 @@ def rules_of(config: Config) -> Rules:
     return Rules(policies=policies, limits=config.limits, retry=config.retry, excludes=config.excludes)
 
 
+class Unusable(Exception):  # noqa: N818 -- says what is the case
+    """What the configuration names is there, and of no use; the text says what it is."""
+
+
 def connect(config: Config, *, clock: Clock, observe: Callable[[Exchange], None] | None = None) -> Longhorn:
-    """A client for the configured Longhorn. Raises ValueError and OSError for what cannot be used."""
+    """A client for the configured Longhorn. Raises Unusable."""
     section = config.longhorn
-    return Longhorn(
-        url=section.url,
-        timeout=max(1.0, section.timeout.total_seconds() / clock.speed),
-        token_file=section.token_file,
-        username=section.username or "",
-        password_file=section.password_file,
-        ca_file=section.ca_file,
-        client_cert=section.client_cert,
-        client_key=section.client_key,
-        observe=observe,
-    )
+    try:
+        return Longhorn(
+            url=section.url,
+            timeout=max(1.0, section.timeout.total_seconds() / clock.speed),
+            token_file=section.token_file,
+            username=section.username or "",
+            password_file=section.password_file,
+            ca_file=section.ca_file,
+            client_cert=section.client_cert,
+            client_key=section.client_key,
+            observe=observe,
+        )
+    except (OSError, ValueError) as error:
+        raise Unusable(f"longhorn.ca_file, client_cert or client_key cannot be used: {error}") from error
 
 
 async def assemble(config: Config, *, clock: Clock, longhorn: Longhorn, offload: Offload, tell: Tell) -> Engine:

@@ -9,7 +9,7 @@ import gc
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from lhbackupd import __version__
 from lhbackupd.assembly import Engine, Worker, assemble, connect, lock_state, rules_of
 from lhbackupd.clock import Clock
-from lhbackupd.config import Config, ConfigFault, advice
+from lhbackupd.config import Config, ConfigFault, advice, left_for_restart
 from lhbackupd.core.model import Run
 from lhbackupd.core.protection import Protection
 from lhbackupd.engine.events import Event, Tell
@@ -93,7 +93,7 @@ class Daemon:
                 log=self._log,
             )
             self._listeners = (*self._listeners, *outside)
-            self._advise(self._config)
+            self._advise(advice(self._config))
             commands = self._open_door(stack)
             self._recent.runs = await worker(engine.journal.history)
             async with asyncio.TaskGroup() as tasks:
@@ -239,7 +239,7 @@ class Daemon:
                 config = self._reread()
                 self._engine.keeper.rules = rules_of(config)
                 self._faults = ()
-                self._advise(config)
+                self._advise((*advice(config), *left_for_restart(self._config, config)))
                 self._log.info(
                     "policies reloaded", action="reloaded", policies=sorted(self._engine.keeper.rules.policies)
                 )
@@ -250,9 +250,9 @@ class Daemon:
             self._engine.keeper.wake()
             self._systemd.tell(READY="1")
 
-    def _advise(self, config: Config) -> None:
-        """Log what a configuration says and hardly means."""
-        for line in advice(config):
+    def _advise(self, lines: Iterable[str]) -> None:
+        """Log what a configuration says and hardly means, or what a reload cannot take of it."""
+        for line in lines:
             self._log.warning(line, action="config.advice")
 
     def _farewell(self, left: tuple[Run, ...]) -> int:

@@ -5,10 +5,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import click
-import msgspec
 
+from lhbackupd.assembly import Unusable
 from lhbackupd.cli.door import Declined, Unanswered, ask
-from lhbackupd.cli.options import FAILED, UNREACHABLE, clock_option, config_option, die, order, read_config, say
+from lhbackupd.cli.options import FAILED, UNREACHABLE, USAGE, clock_option, config_option, die, order, read_config, say
 from lhbackupd.cli.origins import Unknown, known_origin, origins, surveyed
 from lhbackupd.clock import Clock
 from lhbackupd.config import Config
@@ -47,12 +47,11 @@ def command(config_path: Path, origin: str | None, clock: Clock, as_json: bool) 
         _adopt_origin(config, clock, origin, as_json=as_json)
         return
     try:
-        raw = ask(config.control.socket, "POST", "/v1/adopt", timeout=_TIMEOUT)
+        raw, answer = ask(config.control.socket, "POST", "/v1/adopt", Adopted, timeout=_TIMEOUT)
     except Unanswered as error:
         die([f"{error}; start it first, or give everything back without it: lhbackupd leave"], UNREACHABLE)
     except Declined as error:
         die([str(error)], UNREACHABLE)
-    answer = msgspec.json.decode(raw, type=Adopted)
     if as_json:
         click.echo(raw)
     else:
@@ -76,17 +75,18 @@ def _adopt_origin(config: Config, clock: Clock, origin: str, *, as_json: bool) -
         with ExitStack() as stack:
             known = known_origin(config, stack)
         survey = asyncio.run(surveyed(config, clock))
-    except (Unknown, OSError, ValueError) as error:
+    except Unknown as error:
         die([str(error)], FAILED)
+    except Unusable as error:
+        die([str(error)], USAGE)
     except LonghornError as error:
         die([f"Longhorn at {config.longhorn.url} cannot be reached: {error}; nothing was adopted"], UNREACHABLE)
     found = origins(survey)
     if origin not in {*found, known.journal, *known.adopted}:
         others = ", ".join(f"{name} ({count} backups)" for name, count in sorted(found.items())) or "none"
         die([f"no backup bears the origin {origin}{near(origin, found)}; origins there are: {others}"], FAILED)
-    raw = order(config, "/v1/adopt-origin", {"origin": origin})
+    raw, answer = order(config, "/v1/adopt-origin", {"origin": origin}, AdoptedOrigin)
     if as_json:
         click.echo(raw)
         return
-    answer = msgspec.json.decode(raw, type=AdoptedOrigin)
     say(f"{found[origin]} backups of origin {origin} are ours by now; adopted: {', '.join(answer.adopted)}")

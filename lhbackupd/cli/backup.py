@@ -33,8 +33,7 @@ def command(volumes: tuple[str, ...], config_path: Path, policy: str | None, wai
     """  # noqa: D301 -- click wants the character itself
     config = read_config(config_path)
     body = {"volumes": list(volumes), "policy": policy}
-    raw = order(config, "/v1/backup", body)
-    asked = msgspec.json.decode(raw, type=Asked)
+    raw, asked = order(config, "/v1/backup", body, Asked)
     if not as_json:
         for one in asked.runs:
             say(_queued(one))

@@ -9,13 +9,15 @@ _VARIABLE = "_LHBACKUPD_COMPLETE"
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> None:
-    r"""Print a script that lets a shell complete lhbackupd's commands and options.
+    """Print a script that lets a shell complete lhbackupd's commands and options.
+
+    Exit code 0, 2 for a shell that is none of these.
 
     \b
     bash   eval "$(lhbackupd completion bash)"          in ~/.bashrc
     zsh    eval "$(lhbackupd completion zsh)"           in ~/.zshrc
     fish   lhbackupd completion fish | source           in ~/.config/fish/config.fish
-    """
+    """  # noqa: D301 -- click wants the character itself
     from lhbackupd.cli.main import main
 
     found = get_completion_class(shell)

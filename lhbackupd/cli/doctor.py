@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from lhbackupd import __version__
-from lhbackupd.assembly import connect
+from lhbackupd.assembly import Unusable, connect
 from lhbackupd.cli.asking import Refused, fetch
 from lhbackupd.cli.door import Declined, Unanswered, ask
 from lhbackupd.cli.options import FAILED, UNREACHABLE, USAGE, clock_option, config_option, say
@@ -38,15 +38,20 @@ def command(config_path: Path, clock: Clock, as_json: bool) -> None:
     """Say why it does not work, line by line, each with the next step; also with the daemon down. Changes nothing.
 
     Exit code 0 if all is well, 1 for a warning or fault, 2 for a wrong configuration, 3 if Longhorn cannot be reached.
-    """
+
+    \b
+    lhbackupd doctor
+    lhbackupd doctor --json
+    """  # noqa: D301 -- click wants the character itself
     try:
         config = load(config_path)
-    except ConfigFault as error:
+        facts = gather(config, clock)
+    except (ConfigFault, Unusable) as error:
         step = "correct it; see lhbackupd config example"
-        findings: tuple[Finding, ...] = tuple(fault("config", str(one), step) for one in error.faults)
+        found = error.faults if isinstance(error, ConfigFault) else (error,)
+        findings: tuple[Finding, ...] = tuple(fault("config", str(one), step) for one in found)
         code = USAGE
     else:
-        facts = gather(config, clock)
         findings = diagnose(facts)
         code = FAILED if worst(findings) is not Level.OK else 0
         code = UNREACHABLE if facts.survey is None else code
@@ -66,7 +71,7 @@ def _show(findings: Iterable[Finding]) -> None:
 
 
 def gather(config: Config, clock: Clock) -> Facts:
-    """All that can be found out."""
+    """All that can be found out. Raises Unusable."""
     daemon = _daemon(config)
     runs = _journal(config).runs
     survey, unreachable = asyncio.run(_survey(config, clock))
@@ -87,24 +92,24 @@ def gather(config: Config, clock: Clock) -> Facts:
 
 
 def _daemon(config: Config) -> DaemonFacts:
-    control = ""
     try:
-        raw = ask(config.control.socket, "GET", "/v1/status", timeout=_TIMEOUT)
+        _, report = ask(config.control.socket, "GET", "/v1/status", Report, timeout=_TIMEOUT)
+        return DaemonFacts(report=report)
     except (Unanswered, Declined) as error:
         control = str(error)
-        try:
-            raw = fetch(config, timeout=_TIMEOUT)
-        except (OSError, Refused):
-            return DaemonFacts(control=control)
     try:
-        return DaemonFacts(report=msgspec.json.decode(raw, type=Report), control=control)
-    except msgspec.MsgspecError as error:
-        return DaemonFacts(control=f"what answers is no lhbackupd of this version: {error}")
+        _, report = fetch(config, "status.json", Report, timeout=_TIMEOUT)
+        return DaemonFacts(report=report, control=control)
+    except (OSError, Refused):
+        return DaemonFacts(control=control)
 
 
 def _journal(config: Config, also: Iterable[Run] = ()) -> JournalFacts:
     path = config.state.path
-    journal = Journal(url=config.state.url, readonly=True)
+    try:
+        journal = Journal(url=config.state.url, readonly=True)
+    except JournalError as error:
+        return JournalFacts(name=config.state.url.partition(":")[0], fault=str(error))
     try:
         if path is not None:
             path.stat()
@@ -125,10 +130,7 @@ def _journal(config: Config, also: Iterable[Run] = ()) -> JournalFacts:
 
 
 async def _survey(config: Config, clock: Clock) -> tuple[Survey | None, str]:
-    try:
-        longhorn = connect(config, clock=clock)
-    except (OSError, ValueError) as error:
-        return None, str(error)
+    longhorn = connect(config, clock=clock)
     groups = wants_groups(config.policies, config.excludes)
     try:
         return await Surveyor(longhorn=longhorn, now=clock.now).survey(groups=groups), ""

@@ -4,11 +4,14 @@ import http.client
 import os
 import socket
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from typing_extensions import override
 
 from lhbackupd.surface.asking import Failed
+
+T = TypeVar("T")
 
 _OK = 200
 
@@ -37,16 +40,17 @@ class _Connection(http.client.HTTPConnection):
         self.sock.connect(os.fspath(self._path))
 
 
-def ask(path: Path, method: str, route: str, *, timeout: float, body: object = None) -> bytes:
-    """The daemon's answer; `body` is sent as JSON, `timeout` is seconds.
+def ask(path: Path, method: str, route: str, shape: type[T], *, timeout: float, body: object = None) -> tuple[bytes, T]:
+    """The daemon's answer, as it came and as a value; `body` is sent as JSON, `timeout` is seconds.
 
-    Raises Unanswered, or Declined where it could not or would not do it.
+    Raises Unanswered, also where somebody answers who is no lhbackupd of this version, or Declined where it could not
+    or would not do it.
     """
     connection = _Connection(path, timeout)
     try:
         connection.request(method, route, body=None if body is None else msgspec.json.encode(body))
         answer = connection.getresponse()
-        body = answer.read()
+        raw = answer.read()
     except (OSError, http.client.HTTPException) as error:
         absent = isinstance(error, FileNotFoundError | ConnectionRefusedError)
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -54,12 +58,18 @@ def ask(path: Path, method: str, route: str, *, timeout: float, body: object = N
     finally:
         connection.close()
     if answer.status != _OK:
-        raise Declined(_words(body) or f"the daemon answered {answer.status}")
-    return body
+        raise Declined(_words(raw) or f"the daemon answered {answer.status}")
+    try:
+        return raw, msgspec.json.decode(raw, type=shape)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        done = "" if method == "GET" else ", and may have done what it was asked for"
+        raise Unanswered(
+            f"what answers at {path} is no lhbackupd of this version{done}: {error}", absent=False
+        ) from error
 
 
 def _words(body: bytes) -> str:
     try:
         return msgspec.json.decode(body, type=Failed).error
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeError):
         return ""

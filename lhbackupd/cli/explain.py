@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import msgspec
 
 from lhbackupd.cli.asking import ask
 from lhbackupd.cli.options import FAILED, USAGE, config_option, die, read_config, say
+from lhbackupd.core.coverage import BARE
 from lhbackupd.core.outlook import Planned
 from lhbackupd.surface.explanation import NAME, NO_NAME, Explanation, PolicyWord, RunWord
 from lhbackupd.surface.words import moment, span
@@ -26,14 +26,18 @@ _BACKUPS = 12
 def command(volume: str, config_path: Path, everything: bool, as_json: bool) -> None:
     """Say of one volume which policies are for it and why, what came of it, what is new, and what comes next.
 
-    Changes nothing. Exit code 0 if it is protected, or left alone on purpose, 1 if it is not, 2 for a wrong
-    configuration or a volume that there is not, 3 if the daemon cannot be reached.
-    """
+    Changes nothing. Exit code 0 if it is protected, or left alone on purpose, 1 if it is unprotected, failing, violates
+    an RPO or nobody backs it up, 2 for a wrong configuration or a volume that there is not, 3 if the daemon cannot be
+    reached.
+
+    \b
+    lhbackupd explain pvc-4f1c2a
+    lhbackupd explain pvc-4f1c2a --all
+    """  # noqa: D301 -- click wants the character itself
     config = read_config(config_path)
     if not NAME.fullmatch(volume):
         die([NO_NAME], USAGE)
-    raw = ask(config, f"explain/{volume}.json", timeout=_TIMEOUT)
-    found = msgspec.json.decode(raw, type=Explanation)
+    raw, found = ask(config, f"explain/{volume}.json", Explanation, timeout=_TIMEOUT)
     if as_json:
         click.echo(raw)
     else:
@@ -72,8 +76,9 @@ def _lines(found: Explanation, *, everything: bool) -> Iterator[str]:
 def _policies(found: Explanation, *, everything: bool) -> Iterator[str]:
     applying = [policy for policy in found.policies if policy.applies]
     others = [policy for policy in found.policies if not policy.applies]
-    if not applying:
-        yield "  none is for it: NOTHING BACKS IT UP"
+    if found.cover is not None:
+        backed = "NOTHING BACKS IT UP: " if found.cover.cover in BARE else ""
+        yield f"  none that acts is for it: {backed}{found.cover.reason}"
     for policy in applying:
         rpo = f", RPO {span(policy.rpo)}" if policy.rpo is not None else ""
         yield f'  {policy.name} ("{policy.cron}" in {policy.timezone}{rpo}): {policy.why}'

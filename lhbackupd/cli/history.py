@@ -1,5 +1,6 @@
 """`lhbackupd history`: what became of runs, from the journal, so that it answers with the daemon down as well."""
 
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -18,20 +19,31 @@ from lhbackupd.core.model import Run
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 def command(volume: str | None, config_path: Path, policy: str | None, limit: int, as_json: bool) -> None:
-    """Show finished runs, newest first, of all volumes or of one."""
+    """Show finished runs, newest first, of all volumes or of one.
+
+    Read from the journal, so that it answers with the daemon down as well. Exit code 0, however the runs ended, 1 if
+    the journal cannot be read, 2 for a wrong configuration or usage.
+
+    \b
+    lhbackupd history
+    lhbackupd history pvc-4f1c2a --policy nightly --limit 200 --json
+    """  # noqa: D301 -- click wants the character itself
     from lhbackupd.engine.journal import Journal, JournalError
 
-    journal = Journal(url=read_config(config_path).state.url, readonly=True)
+    config = read_config(config_path)
     try:
-        runs = journal.history(volume=volume, policy=policy, limit=limit)
+        with closing(Journal(url=config.state.url, readonly=True)) as journal:
+            # one more than is shown, to know whether there is more
+            found = journal.history(volume=volume, policy=policy, limit=limit + 1)
     except JournalError as error:
         die([str(error)], FAILED)
-    finally:
-        journal.close()
+    runs, more = found[:limit], len(found) > limit
     if as_json:
-        click.echo(msgspec.json.encode({"version": 1, "runs": runs}).decode())
-    else:
-        Screen().print(_table(runs))
+        click.echo(msgspec.json.encode({"version": 1, "runs": runs, "more": more}))
+        return
+    Screen().print(_table(runs))
+    if more:
+        click.echo(f"there are older ones; --limit shows more than {limit}")
 
 
 def _table(runs: tuple[Run, ...]) -> Table:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lhbackupd.assembly import connect
+from lhbackupd.assembly import Unusable, connect
 from lhbackupd.cli.options import FAILED, UNREACHABLE, USAGE, clock_option, config_option, die
 from lhbackupd.clock import Clock
 from lhbackupd.config import Config, ConfigFault, load
@@ -33,11 +33,17 @@ def command(config_path: Path, clock: Clock, url: str | None) -> None:
 
     Of the configuration only [longhorn] is used. Exit code 0 if all were read, 1 if some volumes could not be asked, 2
     for a wrong configuration, 3 if Longhorn cannot be reached.
-    """
+
+    \b
+    lhbackupd import-jobs
+    lhbackupd import-jobs --url http://longhorn-backend:9500
+    """  # noqa: D301 -- click wants the character itself
     config = _config(config_path, url)
     try:
         jobs, members, faults = asyncio.run(_read(config, clock))
-    except (LonghornError, OSError, ValueError) as error:
+    except Unusable as error:
+        die([str(error)], USAGE)
+    except LonghornError as error:
         die([f"{config.longhorn.url} cannot be asked for its recurring jobs: {error}"], UNREACHABLE)
     click.echo(policies(jobs, members), nl=False)
     click.echo(_NEXT.format(count=sum(job.backs_up for job in jobs), all=len(jobs)), err=True, nl=False)

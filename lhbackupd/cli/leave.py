@@ -12,9 +12,9 @@ from pathlib import Path
 import click
 import msgspec
 
-from lhbackupd.assembly import AlreadyRunning, connect, lock_state
+from lhbackupd.assembly import AlreadyRunning, Unusable, connect, lock_state
 from lhbackupd.cli.door import Declined, Unanswered, ask
-from lhbackupd.cli.options import FAILED, UNREACHABLE, clock_option, config_option, die, read_config, say
+from lhbackupd.cli.options import FAILED, UNREACHABLE, USAGE, clock_option, config_option, die, read_config, say
 from lhbackupd.clock import Clock
 from lhbackupd.config import Config
 from lhbackupd.core.leases import Claim
@@ -36,15 +36,20 @@ def command(config_path: Path, clock: Clock, as_json: bool) -> None:
 
     It deletes nothing. A daemon that runs lets no run in any more until it is started again. Exit code 0 if nothing of
     ours holds a volume, 1 if something still does, 2 for a wrong configuration, 3 if Longhorn cannot be reached.
-    """
+
+    \b
+    lhbackupd leave
+    """  # noqa: D301 -- click wants the character itself
     config = read_config(config_path)
     try:
         with ExitStack() as stack:
             left = _through_the_daemon(config)
             origin = None if left else _origin(config, stack)
             left, ours, faults = asyncio.run(_leave(config, clock, left, origin))
-    except (JournalError, AlreadyRunning, Declined, OSError, ValueError) as error:
+    except (JournalError, AlreadyRunning, Declined, OSError) as error:
         die([str(error)], FAILED)
+    except Unusable as error:
+        die([str(error)], USAGE)
     except LonghornError as error:
         die([f"Longhorn at {config.longhorn.url} cannot be reached: {error}; nothing was done"], UNREACHABLE)
     if as_json:
@@ -59,12 +64,11 @@ def command(config_path: Path, clock: Clock, as_json: bool) -> None:
 def _through_the_daemon(config: Config) -> Left | None:
     """What the running daemon answers; None if none listens. Raises AlreadyRunning for one that cannot be asked."""
     try:
-        raw = ask(config.control.socket, "POST", "/v1/leave", timeout=_TIMEOUT)
+        return ask(config.control.socket, "POST", "/v1/leave", Left, timeout=_TIMEOUT)[1]
     except Unanswered as error:
         if error.absent:
             return None
         raise AlreadyRunning(str(error)) from error
-    return msgspec.json.decode(raw, type=Left)
 
 
 def _origin(config: Config, stack: ExitStack) -> Origin:

@@ -1,6 +1,8 @@
 """The `lhbackupd` command and its subcommands."""
 
 import importlib
+import io
+import sys
 from typing import Any
 
 import click
@@ -55,5 +57,12 @@ def main(**_: Any) -> None:
     lhbackupd demo                 see it work on a simulated cluster, in half a minute
     lhbackupd config example       begin a configuration
     lhbackupd run --config FILE    run the daemon
+    lhbackupd status --watch       see what it does
     lhbackupd doctor               find out why it does not work
+
+    Exit code 0 fine, 1 something is unprotected or failed, 2 wrong usage or configuration, 3 not reachable.
     """  # noqa: D301 -- click wants the character itself
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # a sign that a terminal does not know is no reason to end with a traceback
+            stream.reconfigure(errors="backslashreplace")

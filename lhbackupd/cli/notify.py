@@ -24,7 +24,10 @@ def test_command(config_path: Path, clock: Clock) -> None:
 
     Exit code 0 if all did, 1 if one did not, 2 for a wrong configuration or one without channels. Policies' pings are
     not made: they would count as backups.
-    """
+
+    \b
+    lhbackupd notify test
+    """  # noqa: D301 -- click wants the character itself
     config = read_config(config_path)
     if config.notify.urls_file is None:
         die([f"{config_path}: notify.urls_file is not set, so there is no channel to test"], USAGE)

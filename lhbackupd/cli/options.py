@@ -4,9 +4,9 @@ Exit codes: 0 fine, 1 something is unprotected or failed, 2 usage or configurati
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 from typing_extensions import override
@@ -16,6 +16,8 @@ from lhbackupd.clock import Clock
 from lhbackupd.config import Config, ConfigFault, load
 from lhbackupd.config.values import read_span
 from lhbackupd.longhorn.errors import visible
+
+T = TypeVar("T")
 
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
 #: seconds that an order may take, with a look at Longhorn
@@ -85,15 +87,27 @@ def die(lines: Iterable[str], code: int) -> NoReturn:
     sys.exit(code)
 
 
-def order(config: Config, route: str, body: object, *, timeout: float = _TIMEOUT) -> bytes:
-    """The daemon's answer to an order, within `timeout` seconds; or the end of the command, with one line why not."""
+def order(config: Config, route: str, body: object, shape: type[T], *, timeout: float = _TIMEOUT) -> tuple[bytes, T]:
+    """The daemon's answer to an order, as it came and as a value, within `timeout` seconds.
+
+    Or the end of the command, with one line why not.
+    """
     try:
-        return ask(config.control.socket, "POST", route, timeout=timeout, body=body)
+        return ask(config.control.socket, "POST", route, shape, timeout=timeout, body=body)
     except Unanswered as error:
         die([f"{error}; start it first, or see its log: without {config.control.socket.parent} it takes no orders"],
             UNREACHABLE)  # fmt: skip
     except Declined as error:
         die([str(error)], FAILED)
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """What went wrong, tasks' groups taken apart."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error
 
 
 def read_config(path: Path) -> Config:

@@ -3,8 +3,6 @@
 from collections import Counter
 from contextlib import ExitStack
 
-import msgspec
-
 from lhbackupd.assembly import connect
 from lhbackupd.cli.door import Declined, Unanswered, ask
 from lhbackupd.clock import Clock
@@ -26,15 +24,15 @@ class Unknown(Exception):  # noqa: N818 -- says what is the case
 def known_origin(config: Config, stack: ExitStack) -> Origin:
     """Our origin, with those adopted: as the daemon says, or its journal while it is down. Raises Unknown."""
     try:
-        report = msgspec.json.decode(ask(config.control.socket, "GET", "/v1/status", timeout=_TIMEOUT), type=Report)
-    except (Unanswered, Declined, msgspec.MsgspecError):
+        _, report = ask(config.control.socket, "GET", "/v1/status", Report, timeout=_TIMEOUT)
+    except (Unanswered, Declined):
         pass
     else:
         daemon = report.daemon
         return Origin(instance=daemon.instance, journal=daemon.origin, adopted=frozenset(daemon.adopted))
-    journal = Journal(url=config.state.url, readonly=True)
-    stack.callback(journal.close)
     try:
+        journal = Journal(url=config.state.url, readonly=True)
+        stack.callback(journal.close)
         journal.identify()
         adopted = journal.notes(ADOPTED, str)
     except JournalError as error:
@@ -45,7 +43,7 @@ def known_origin(config: Config, stack: ExitStack) -> Origin:
 
 
 async def surveyed(config: Config, clock: Clock) -> Survey:
-    """All that is in Longhorn. Raises LonghornError, and OSError and ValueError for a client that cannot be had."""
+    """All that is in Longhorn. Raises LonghornError and Unusable."""
     longhorn = connect(config, clock=clock)
     try:
         groups = any(policy.match.group for policy in config.policies)

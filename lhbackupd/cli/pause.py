@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import click
-import msgspec
 
 from lhbackupd.cli.options import USAGE, SpanType, config_option, die, order, read_config, say
 from lhbackupd.surface.pauses import Paused, Resumed
@@ -46,8 +45,7 @@ def pause(
     """  # noqa: D301 -- click wants the character itself
     config = read_config(config_path)
     body = {"policy": _which(policy, everything), "seconds": seconds, "reason": reason}
-    raw = order(config, "/v1/pause", body)
-    answer = msgspec.json.decode(raw, type=Paused)
+    raw, answer = order(config, "/v1/pause", body, Paused)
     if as_json:
         click.echo(raw)
         return
@@ -71,8 +69,7 @@ def resume(config_path: Path, policy: str | None, everything: bool, as_json: boo
     lhbackupd resume --all
     """  # noqa: D301 -- click wants the character itself
     config = read_config(config_path)
-    raw = order(config, "/v1/resume", {"policy": _which(policy, everything)})
-    answer = msgspec.json.decode(raw, type=Resumed)
+    raw, answer = order(config, "/v1/resume", {"policy": _which(policy, everything)}, Resumed)
     if as_json:
         click.echo(raw)
         return

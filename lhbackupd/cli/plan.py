@@ -6,7 +6,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 import click
-import msgspec
 from rich.table import Table
 
 from lhbackupd.cli.asking import ask
@@ -31,9 +30,12 @@ def command(config_path: Path, reach: str, every_run: bool, as_json: bool) -> No
     Worked out by the daemon's own decisions from what it knows now; nothing is touched. Exit code 0 if all can be
     met, 1 if an RPO, a window or a due time cannot, 2 for a wrong configuration or question, 3 if the daemon cannot be
     reached.
-    """
-    raw = ask(read_config(config_path), f"plan.json?next={quote(reach)}", timeout=_TIMEOUT)
-    plan = msgspec.json.decode(raw, type=Plan)
+
+    \b
+    lhbackupd plan --next 7d
+    lhbackupd plan --next 1d --runs
+    """  # noqa: D301 -- click wants the character itself
+    raw, plan = ask(read_config(config_path), f"plan.json?next={quote(reach)}", Plan, timeout=_TIMEOUT)
     if as_json:
         click.echo(raw)
     else:

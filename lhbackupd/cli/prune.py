@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from lhbackupd.cli.options import FAILED, UNREACHABLE, clock_option, config_option, die, order, read_config, say
+from lhbackupd.assembly import Unusable
+from lhbackupd.cli.options import FAILED, UNREACHABLE, USAGE, clock_option, config_option, die, order, read_config, say
 from lhbackupd.cli.origins import Unknown, known_origin, surveyed
 from lhbackupd.cli.screen import Screen, table
 from lhbackupd.clock import Clock
@@ -81,8 +82,7 @@ def command(
     if dry_run:
         _dry_run(config, clock, policy, volume, origins, as_json=as_json)
         return
-    raw = order(config, "/v1/prune", {"policy": policy, "volume": volume}, timeout=_TIMEOUT)
-    answer = msgspec.json.decode(raw, type=PrunedNow)
+    raw, answer = order(config, "/v1/prune", {"policy": policy, "volume": volume}, PrunedNow, timeout=_TIMEOUT)
     if as_json:
         click.echo(raw)
     else:
@@ -107,8 +107,8 @@ def _dry_run(
         survey = asyncio.run(surveyed(config, clock))
     except Unknown as error:
         die([str(error)], FAILED)
-    except (OSError, ValueError) as error:
-        die([str(error)], FAILED)
+    except Unusable as error:
+        die([str(error)], USAGE)
     except LonghornError as error:
         die([f"Longhorn at {config.longhorn.url} cannot be reached: {error}"], UNREACHABLE)
     listed = [each.name for each in survey.volumes]

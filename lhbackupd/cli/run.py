@@ -1,7 +1,6 @@
 """`lhbackupd run`: the daemon."""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -12,6 +11,7 @@ from lhbackupd.cli.options import (
     clock_option,
     config_option,
     die,
+    leaves,
     read_config,
     refused_channels,
 )
@@ -23,10 +23,18 @@ from lhbackupd.config import load
 @config_option
 @clock_option
 def command(config_path: Path, clock: Clock) -> None:
-    """Run the daemon in the foreground, until SIGTERM; SIGHUP reloads the policies."""
+    """Run the daemon in the foreground, until SIGTERM; SIGHUP reloads the policies.
+
+    Exit code 0 if it was stopped, 1 if it cannot start or has failed, 2 for a wrong configuration. A Longhorn that
+    cannot be reached is waited for.
+
+    \b
+    lhbackupd run
+    lhbackupd run --config /etc/lhbackupd/config.toml
+    """  # noqa: D301 -- click wants the character itself
     import uvloop
 
-    from lhbackupd.assembly import AlreadyRunning
+    from lhbackupd.assembly import AlreadyRunning, Unusable
     from lhbackupd.daemon import Daemon
     from lhbackupd.engine.journal import JournalError
     from lhbackupd.surface.doorway import ControlError
@@ -42,6 +50,8 @@ def command(config_path: Path, clock: Clock) -> None:
     try:
         daemon = Daemon(config=config, clock=clock, reread=lambda: load(config_path))
         code = uvloop.run(daemon.run())
+    except Unusable as error:
+        die([f"lhbackupd cannot start: {error}"], USAGE)
     except (*users, ExceptionGroup) as error:
         faults, defect = _split(error, users)
         if defect is not None:
@@ -53,12 +63,4 @@ def command(config_path: Path, clock: Clock) -> None:
 def _split(error: Exception, expected: tuple[type[Exception], ...]) -> tuple[list[BaseException], Exception | None]:
     """The expected errors in what was raised, tasks' groups taken apart, and what else is in it."""
     found, rest = ExceptionGroup("", [error]).split(expected)
-    return list(_leaves(found)) if found else [], rest
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
+    return list(leaves(found)) if found else [], rest

@@ -26,12 +26,14 @@ _LEAST = 80
 
 
 class Screen(Console):
-    """A console for foreign text."""
+    """A console for foreign text; one that is drawn on again and again is as large as its terminal at that moment."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, live: bool = False) -> None:
         terminal = sys.stdout.isatty()
-        width = max(_LEAST, shutil.get_terminal_size().columns) if terminal else _WIDE
-        super().__init__(force_terminal=terminal, width=width, markup=False, emoji=False, highlight=False)
+        fixed = max(_LEAST, shutil.get_terminal_size().columns) if terminal else _WIDE
+        super().__init__(
+            force_terminal=terminal, width=None if live else fixed, markup=False, emoji=False, highlight=False
+        )
 
     @override
     def render_str(self, text: str, **options: Any) -> Text:

@@ -1,58 +1,63 @@
-"""`lhbackupd status`: the daemon's report, asked of its own port."""
+"""`lhbackupd status`: the daemon's report, asked of its own port, once or again and again."""
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import msgspec
 from rich.table import Table
 
-from lhbackupd.cli.asking import ask
+from lhbackupd.cli.asking import ask, askable
+from lhbackupd.cli.headlines import headlines
 from lhbackupd.cli.options import FAILED, config_option, read_config
 from lhbackupd.cli.screen import Screen, table
+from lhbackupd.cli.watch import follow, watch
 from lhbackupd.core.rpo import Rpo
 from lhbackupd.surface.report import CoveredVolume, Report
+from lhbackupd.surface.standing import CALM
 
 _TIMEOUT = 10.0
 
 
 @click.command("status")
 @config_option
-@click.option("--json", "as_json", is_flag=True, help="The report as JSON, as /status.json has it.")
-def command(config_path: Path, as_json: bool) -> None:
+@click.option("--watch", "live", is_flag=True, help="A live view on a terminal, until Ctrl-C.")
+@click.option(
+    "--json", "as_json", is_flag=True,
+    help="The report as JSON, as /status.json has it; with --watch a line of it now and after every change.",
+)  # fmt: skip
+def command(config_path: Path, live: bool, as_json: bool) -> None:
     """Say what is protected, what is not and why, what runs, and what waits for what.
 
-    Exit code 0 if all is well, 1 if something is unprotected or failing or a pause is overdue, 2 for a wrong
-    configuration, 3 if the daemon cannot be reached.
-    """
-    raw = ask(read_config(config_path), "status.json", timeout=_TIMEOUT)
-    report = msgspec.json.decode(raw, type=Report)
+    With --watch the view is kept up to date: how each policy stands to its RPO, runs with their progress, the queue
+    with reasons, and what is not protected. A daemon that does not answer is said in it, and asked on. The exit code is
+    that of the moment in which it is ended.
+
+    Exit code 0 if all is well, 1 if something is unprotected or failing, an RPO is violated, a pause is overdue, or
+    daemon or Longhorn are not as they should be, 2 for a wrong configuration or usage, 3 if the daemon cannot be
+    reached.
+
+    \b
+    lhbackupd status
+    lhbackupd status --watch
+    lhbackupd status --watch --json
+    """  # noqa: D301 -- click wants the character itself
+    config = read_config(config_path)
+    if live:
+        askable(config)
+        sys.exit(follow(config) if as_json else watch(config))
+    raw, report = ask(config, "status.json", Report, timeout=_TIMEOUT)
     if as_json:
         click.echo(raw)
     else:
         _show(report, Screen())
-    totals = report.totals
-    overdue = any(pause.overdue for pause in report.paused)
-    if totals.unprotected or totals.failing or totals.uncovered or overdue or not report.daemon.ready:
+    if not report.fine:
         raise SystemExit(FAILED)
 
 
 def _show(report: Report, console: Screen) -> None:
-    daemon, longhorn, totals = report.daemon, report.longhorn, report.totals
-    console.print(f"lhbackupd {daemon.version} ({daemon.instance}), {'ready' if daemon.ready else 'NOT READY'}")
-    for reason in daemon.unready:
-        console.print(f"  {reason}")
-    if daemon.adopted:
-        console.print(f"origin {daemon.origin}, with {', '.join(daemon.adopted)} adopted")
-    for pause in report.paused:
-        console.print(f"PAUSED{', OVERDUE' if pause.overdue else ''}: {pause.words}")
-    reach = "reachable" if longhorn.reachable else f"NOT REACHABLE: {longhorn.fault}"
-    console.print(f"Longhorn at {longhorn.url}: {reach}")
-    console.print(f"setting {longhorn.setting}: {longhorn.setting_means}")
-    console.print(
-        f"{totals.protected} protected, {totals.unprotected} unprotected, {totals.failing} failing, "
-        f"{totals.suspended} suspended, {totals.uncovered} uncovered, "
-        f"{totals.native} left to Longhorn's own jobs, {totals.excluded} excluded"
-    )
+    for line in headlines(report):
+        console.print(line)
     if report.volumes:
         console.print(_volumes(report))
     for row in report.uncovered:
@@ -64,20 +69,25 @@ def _show(report: Report, console: Screen) -> None:
     for policy in report.unused:
         console.print(f"policy {policy} matches no volume")
     for run in report.running:
-        console.print(f"running  {run.volume} ({run.policy}): {run.phase} {run.progress} % {run.reason}")
+        console.print(f"running  {run.volume} ({run.policy}): {run.phase} {run.progress} % {run.reason} (run {run.id})")
     for waiting in report.waiting:
-        console.print(f"waiting  {waiting.volume} ({waiting.policy}): {waiting.reason}")
+        console.print(f"waiting  {waiting.volume} ({waiting.policy}): {waiting.reason} (run {waiting.id})")
 
 
 def _volumes(report: Report) -> Table:
     made = table("volume", "policy", "standing", "next due (UTC)", last="in words")
     for row in report.volumes:
         due = f"{row.next_due:%m-%d %H:%M}" if row.next_due else ""
-        made.add_row(row.volume, row.policy, row.standing, due, _in_words(row))
+        made.add_row(row.volume, row.policy, row.standing, due, "; ".join(_in_words(row)))
     return made
 
 
-def _in_words(row: CoveredVolume) -> str:
+def _in_words(row: CoveredVolume) -> Iterator[str]:
     """How far a volume is protected, and what speaks against it."""
-    told = (row.protection or row.reason, row.exposure, "" if row.rpo is Rpo.COMPLIANT else row.objective)
-    return "; ".join(part for part in told if part)
+    told = (
+        "" if row.standing in CALM and row.protection else row.reason,
+        row.protection,
+        row.exposure,
+        "" if row.rpo is Rpo.COMPLIANT or row.objective in row.reason else row.objective,
+    )
+    yield from dict.fromkeys(part for part in told if part)

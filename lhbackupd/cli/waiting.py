@@ -4,8 +4,6 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
-
 from lhbackupd.cli.door import Declined, Unanswered, ask
 from lhbackupd.cli.options import FAILED, UNREACHABLE, die, say
 from lhbackupd.core.model import PROTECTED
@@ -34,7 +32,7 @@ def until_finished(socket: Path, runs: Iterable[RunState], *, quiet: bool) -> tu
 
 def _look(socket: Path, run: str) -> RunState:
     try:
-        return msgspec.json.decode(ask(socket, "GET", f"/v1/runs/{run}", timeout=_TIMEOUT), type=RunState)
+        return ask(socket, "GET", f"/v1/runs/{run}", RunState, timeout=_TIMEOUT)[1]
     except Unanswered as error:
         die([f"{error}; run {run} is in the journal and goes on with the daemon: lhbackupd history"], UNREACHABLE)
     except Declined as error:

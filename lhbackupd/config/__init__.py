@@ -5,11 +5,12 @@ Read on: `schema` (every key), `values` (what single values may be), `layer` (fi
 `advice` (what is no fault, and hardly meant).
 """
 
-from lhbackupd.config.advice import advice
+from lhbackupd.config.advice import advice, left_for_restart
 from lhbackupd.config.fault import ConfigFault, Fault
 from lhbackupd.config.loading import Config, check, load
 from lhbackupd.config.notify import Notify
 from lhbackupd.config.printing import example, show
+from lhbackupd.config.reference import reference
 from lhbackupd.config.schema import Control, Http, Log, Longhorn, State
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "advice",
     "check",
     "example",
+    "left_for_restart",
     "load",
+    "reference",
     "show",
 ]

@@ -1,6 +1,7 @@
 """What a configuration says that is no fault, and that its author hardly meant: one line each.
 
-Unlike a fault it keeps nothing from running. `config check` prints it, and the daemon logs it when it starts.
+Unlike a fault it keeps nothing from running. `config check` prints it, and the daemon logs it at a start and a
+reload.
 """
 
 from collections.abc import Iterable, Iterator
@@ -8,6 +9,8 @@ from datetime import UTC, datetime
 
 from lhbackupd.config import values
 from lhbackupd.config.loading import Config
+from lhbackupd.config.printing import flat
+from lhbackupd.config.schema import RELOADED
 from lhbackupd.core.model import Detached, Policy
 from lhbackupd.core.timetable import longest_gap, minutes_of_week, parse_cron, parse_zone
 from lhbackupd.core.windows import open_week
@@ -23,6 +26,16 @@ _FROM = datetime(2026, 1, 1, tzinfo=UTC)
 def advice(config: Config) -> tuple[str, ...]:
     """All that there is to say about a configuration without faults."""
     return tuple(_lines(config.policies))
+
+
+def left_for_restart(running: Config, read: Config) -> tuple[str, ...]:
+    """What of the configuration that was `read` again differs from the `running` one, and that a reload cannot take."""
+    before, after = (flat(config.settings.model_dump(exclude=set(RELOADED))) for config in (running, read))
+    return tuple(
+        f"{key} has changed, which a reload does not take: restart the daemon"
+        for key, value in after.items()
+        if value != before[key]
+    )
 
 
 def _lines(policies: Iterable[Policy]) -> Iterator[str]:

@@ -55,13 +55,13 @@ class Layer:
         """Each key that this layer sets, and where: the file, or the variable."""
         if self.source != _ENVIRONMENT:
             return {dotted(location): self.source for location in _leaves(self.values)}
-        return {dotted(location): f"{_ENVIRONMENT} {_variable(location)}" for location in _leaves(self.values)}
+        return {dotted(location): f"{_ENVIRONMENT} {variable(location)}" for location in _leaves(self.values)}
 
     def _key(self, location: Location) -> str:
         if self.source != _ENVIRONMENT:
             return dotted(location)
         inside = dotted(location[1:]) if location[0] in TABLES else ""
-        return _variable(location) + inside
+        return variable(location) + inside
 
 
 def read_file(path: Path | None) -> Layer:
@@ -73,6 +73,8 @@ def read_file(path: Path | None) -> Layer:
             return Layer(source=str(path), values=tomllib.load(stream))
     except IsADirectoryError:
         found, allowed = "a directory", "a TOML file"
+    except FileNotFoundError:
+        found, allowed = "no such file", "a TOML file; lhbackupd config example prints one to begin with"
     except OSError as error:
         found, allowed = error.strerror or type(error).__name__, "a TOML file that can be read"
     except tomllib.TOMLDecodeError as error:
@@ -89,8 +91,8 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
     """The layer of the environment."""
     values: dict[str, Any] = {}
     faults: list[Fault] = []
-    known = {_variable(location): location for location in _single_keys()}
-    lists = {_variable((name,)): name for name in TABLES}
+    known = {variable(location): location for location in _single_keys()}
+    lists = {variable((name,)): name for name in TABLES}
     for name, text in sorted(environ.items()):
         if not name.startswith(_PREFIX) or not text:
             continue
@@ -140,7 +142,7 @@ def _single_keys() -> Iterator[tuple[str, ...]]:
             yield from ((name, key) for key in section.model_fields)
 
 
-def _variable(location: Location) -> str:
+def variable(location: Location) -> str:
     """The variable of a key; tables of a kind come in one, a section (of which two keys do not go together) in many."""
     names = location[:1] if location[0] in TABLES else location
     return _PREFIX + "__".join(str(name).upper() for name in names)

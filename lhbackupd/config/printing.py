@@ -36,7 +36,7 @@ def show(config: Config) -> str:
         lines += ["", f"[{name}]", *_shown(section, f"{name}.", config.origins)]
     for name, sections in tables.items():
         for index, section in enumerate(sections):
-            lines += ["", f"[[{name}]]", *_shown(_flat(section), f"{name}[{index}].", config.origins)]
+            lines += ["", f"[[{name}]]", *_shown(flat(section), f"{name}[{index}].", config.origins)]
     return "\n".join(lines) + "\n"
 
 
@@ -45,11 +45,11 @@ def _shown(values: Mapping[str, object], prefix: str, origins: Mapping[str, str]
         if value is None or value == []:
             yield f"# {key} is not set"
         else:
-            yield f"{key} = {_toml(value)}  # {_comment(origins.get(prefix + key, 'default'))}"
+            yield f"{key} = {toml(value)}  # {_comment(origins.get(prefix + key, 'default'))}"
 
 
-def _flat(table: Mapping[str, object]) -> dict[str, object]:
-    """Tables inside a table as dotted keys, each on a line of its own."""
+def flat(table: Mapping[str, object]) -> dict[str, object]:
+    """Tables inside a table as dotted keys."""
     flat: dict[str, object] = {}
     for key, value in table.items():
         flat |= {f"{key}.{inner}": one for inner, one in value.items()} if isinstance(value, dict) else {key: value}
@@ -64,7 +64,7 @@ def example() -> str:
     for name in Settings.model_fields:
         section, examples = section_at((name,)), Settings.model_fields[name].examples
         if section is not None and examples:
-            sample_ = [f"# {key} = {_toml(value)}" for key, value in examples[0].items()]
+            sample_ = [f"# {key} = {toml(value)}" for key, value in examples[0].items()]
             lines += ["", *_comments(section.__doc__ or ""), f"# [[{name}]]", *sample_]
         elif section is not None:
             header, values = (f"[{name}]", written[name]) if name != "policy" else ("[[policy]]", written[name][0])
@@ -80,7 +80,7 @@ def _explained(section: type[BaseModel], key: str, value: object) -> Iterator[st
     inner = inner_section(section, key)
     if inner is not None and len(inner.model_fields) > 1 and key != "exclude":  # its keys are those of match
         yield from _comments("; ".join(f"{name}: {one.description}" for name, one in inner.model_fields.items()) + ".")
-    yield f"# {key} = {_toml(field.examples[0])}" if field.examples else f"{key} = {_toml(value)}"
+    yield f"# {key} = {toml(field.examples[0])}" if field.examples else f"{key} = {toml(value)}"
 
 
 def _comments(text: str) -> list[str]:
@@ -93,7 +93,8 @@ def _comment(text: str) -> str:
     return text if text.isprintable() else json.dumps(text)
 
 
-def _toml(value: object) -> str:
+def toml(value: object) -> str:
+    """A value as TOML, on one line; passwords of URLs are masked."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -101,8 +102,8 @@ def _toml(value: object) -> str:
             shown = mask(value)
             return json.dumps(shown, ensure_ascii=not shown.isprintable())
         case list() | tuple():
-            return f"[{', '.join(map(_toml, value))}]"
+            return f"[{', '.join(map(toml, value))}]"
         case dict():
-            return f"{{ {', '.join(f'{key} = {_toml(one)}' for key, one in value.items() if one is not None)} }}"
+            return f"{{ {', '.join(f'{key} = {toml(one)}' for key, one in value.items() if one is not None)} }}"
         case _:
             return str(value)

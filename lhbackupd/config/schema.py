@@ -173,6 +173,10 @@ class Retry(Section):
         return model.Retry(first=self.first, longest=self.longest)
 
 
+#: sections whose changes a reload puts in force; those of all others want a restart
+RELOADED = frozenset({"limits", "retry", "policy", "exclude"})
+
+
 class Settings(BaseSettings):
     """The whole configuration, from layers of which the first wins."""
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 
 from lhbackupd.core.durations import Ended
 from lhbackupd.core.model import Phase, Run
@@ -37,10 +37,13 @@ class JournalError(Exception):
 
 
 class Journal:
-    """Runs and protection in one database. Every method raises JournalError and nothing else."""
+    """Runs and protection in one database. Making one and every method raise JournalError and nothing else."""
 
     def __init__(self, *, url: str, readonly: bool = False) -> None:
         self._url = sa.make_url(url)
+        file = self._url.database if self._url.get_backend_name() == "sqlite" else None
+        #: the path of its file, or its URL without the password
+        self.name = file or self._url.render_as_string(hide_password=True)
         if readonly and self._url.get_backend_name() == "sqlite":
             # without this SQLite would make an empty file of a name that does not exist
             self._url = self._url.set(database=f"file:{self._url.database}", query={"mode": "ro", "uri": "true"})
@@ -51,7 +54,11 @@ class Journal:
 
     def _engine(self) -> sa.Engine:
         if self._url.get_backend_name() != "sqlite":
-            return sa.create_engine(self._url, pool_pre_ping=True)
+            try:
+                return sa.create_engine(self._url, pool_pre_ping=True)
+            except (ImportError, NoSuchModuleError) as error:
+                why = f"it wants a driver that is not here ({error}); install one beside lhbackupd"
+                raise JournalError(f"journal {self.name} cannot be used: {why}") from error
         arguments = {"timeout": BUSY, "check_same_thread": False}
         engine = sa.create_engine(self._url, connect_args=arguments, poolclass=sa.pool.StaticPool)
 
@@ -103,18 +110,24 @@ class Journal:
             Path(file).touch(mode=stat.S_IRUSR | stat.S_IWUSR)
             Path(file).chmod(stat.S_IRUSR | stat.S_IWUSR)
 
-    @property
-    def name(self) -> str:
-        """The journal's URL without its password."""
-        return self._url.render_as_string(hide_password=True)
-
     @contextmanager
     def _errors(self, what: str) -> Iterator[None]:
         try:
             yield
         except (SQLAlchemyError, OSError, msgspec.MsgspecError) as error:
             cause = (str(getattr(error, "orig", None) or error).splitlines() or [""])[0][:256]
-            raise JournalError(f"journal {self.name} cannot be {what}: {cause}") from error
+            raise JournalError(f"journal {self.name} cannot be {what}: {self._absent() or cause}") from error
+
+    def _absent(self) -> str:
+        """That there is no file; "" while there is, or it is no file, or nobody may look."""
+        try:
+            if self._url.get_backend_name() == "sqlite":
+                Path(self.name).stat()
+        except FileNotFoundError:
+            return "there is no such file, and the first `lhbackupd run` makes it"
+        except OSError:
+            pass
+        return ""
 
     def enqueue(self, runs: Sequence[Run]) -> frozenset[str]:
         """Write down new runs in one transaction, and return the ids of those that were new.

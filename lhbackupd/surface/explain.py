@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from itertools import pairwise
 
 from lhbackupd.core.cluster import Backup, Setting, Volume
+from lhbackupd.core.coverage import BARE
 from lhbackupd.core.eligibility import needs_setting, refusal, suspension
 from lhbackupd.core.forecast import forecast
 from lhbackupd.core.inspection import inspect
@@ -25,8 +26,8 @@ from lhbackupd.engine.closeup import CloseUp
 from lhbackupd.surface.explanation import BackupWord, Explanation, PhaseTime, PolicyWord, RunWord
 from lhbackupd.surface.plan import outlook
 from lhbackupd.surface.report import CoveredVolume
-from lhbackupd.surface.standing import Standing
-from lhbackupd.surface.status import Sources, covered
+from lhbackupd.surface.standing import alarming
+from lhbackupd.surface.status import Sources, covered, uncovered
 
 #: how far ahead the queue is played through to find the next run's place, and how long after its due time
 _AHEAD, _AFTER = timedelta(days=2), timedelta(hours=1)
@@ -52,7 +53,8 @@ def explain(sources: Sources, name: str, seen: CloseUp) -> Explanation:
     rows = {row.policy: row for row in covered(sources, only=name)}
     runs = [run for run in (*keeper.active.values(), *keeper.waiting.values()) if run.volume == name]
     words = tuple(_policy(sources, policy, volume, rows.get(policy.name), seen) for policy in _policies(sources))
-    standings = {row.standing for row in rows.values()}
+    cover = next(iter(uncovered(sources, only=name)), None)
+    troubled = any(alarming(row.standing, row.rpo) for row in rows.values())
     faults = (*seen.faults, *([f"the last poll: {picture.fault.text}"] if picture.fault else []))
     return Explanation(
         at=sources.clock.now(),
@@ -69,7 +71,8 @@ def explain(sources: Sources, name: str, seen: CloseUp) -> Explanation:
         nodes=choices(volume, picture.nodes) if volume else (),
         backups=None if seen.backups is None else tuple(_backups(sources, name, seen.backups)),
         faults=faults,
-        fine=bool(standings) and standings <= {Standing.PROTECTED, Standing.SUSPENDED},
+        cover=cover,
+        fine=not troubled and bool(rows if cover is None else cover.cover not in BARE),
     )
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from lhbackupd.core.model import Outcome
 from lhbackupd.core.outlook import Planned
 from lhbackupd.core.placement import Choice
-from lhbackupd.surface.report import CoveredVolume
+from lhbackupd.surface.report import CoveredVolume, UncoveredVolume
 
 #: of the explanation's shape
 VERSION = 1
@@ -98,6 +98,8 @@ class Explanation:
     #: since when it may hold data that no backup holds; None where it was never backed up
     protected_until: datetime | None
     policies: tuple[PolicyWord, ...]
+    #: who backs it up instead, or why nobody does; None where an active policy is for it
+    cover: UncoveredVolume | None
     #: that wait or go on
     unfinished: tuple[RunWord, ...]
     #: newest first
@@ -109,5 +111,5 @@ class Explanation:
     backups: tuple[BackupWord, ...] | None
     #: what could not be read
     faults: tuple[str, ...]
-    #: whether every policy that applies says that it is protected, or leaves it alone on purpose
+    #: whether nobody has to see to it: what the exit code of `lhbackupd explain` says
     fine: bool

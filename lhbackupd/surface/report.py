@@ -208,6 +208,23 @@ class PausedPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyObjective:
+    """How the volumes of an active policy stand to its RPO."""
+
+    policy: str
+    #: seconds; None where the policy has none, and then all below is 0 or None
+    rpo: float | None
+    compliant: int = 0
+    at_risk: int = 0
+    violated: int = 0
+    uncertain: int = 0
+    #: the volume that may have had unprotected data for longest; "" while none has
+    worst: str = ""
+    #: since when it may have
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DueNext:
     """A policy's next due time, and how many volumes are due then."""
 
@@ -268,3 +285,7 @@ class Report:
     day: tuple[DueNext, ...] = ()
     #: longest first
     paused: tuple[PausedPolicy, ...] = ()
+    #: one for each active policy, in the configuration's order
+    objectives: tuple[PolicyObjective, ...] = ()
+    #: whether nobody has to see to anything: what the exit code of `lhbackupd status` says
+    fine: bool

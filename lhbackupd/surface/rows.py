@@ -1,16 +1,26 @@
 """The rows of the report, each made from one value of the engine and the volume that it is about, if that is known."""
 
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from lhbackupd.core.cluster import Volume
 from lhbackupd.core.coverage import Cover
 from lhbackupd.core.exposure import Exposure
-from lhbackupd.core.model import Mode, Run
+from lhbackupd.core.model import Mode, Policy, Run
 from lhbackupd.core.pausing import Pause
 from lhbackupd.core.protection import Protection
-from lhbackupd.core.rpo import Judgement
+from lhbackupd.core.rpo import Judgement, Rpo
 from lhbackupd.surface import words
-from lhbackupd.surface.report import CoveredVolume, FinishedRun, PausedPolicy, RunningRun, UncoveredVolume, WaitingRun
+from lhbackupd.surface.report import (
+    CoveredVolume,
+    FinishedRun,
+    PausedPolicy,
+    PolicyObjective,
+    RunningRun,
+    UncoveredVolume,
+    WaitingRun,
+)
 from lhbackupd.surface.standing import Standing, overdue, standing, waits_for, why
 
 
@@ -58,6 +68,33 @@ def covered(
         failures=word.failures,
         next_due=next_due,
         jobs=jobs,
+    )
+
+
+def objectives(policies: Iterable[Policy], volumes: Iterable[CoveredVolume]) -> tuple[PolicyObjective, ...]:
+    """How the volumes of each active policy stand to its RPO."""
+    by_policy: dict[str, list[CoveredVolume]] = defaultdict(list)
+    for row in volumes:
+        by_policy[row.policy].append(row)
+    return tuple(_objective(policy, by_policy[policy.name]) for policy in policies if policy.mode is Mode.ACTIVE)
+
+
+def _objective(policy: Policy, volumes: list[CoveredVolume]) -> PolicyObjective:
+    if policy.rpo is None:
+        return PolicyObjective(policy=policy.name, rpo=None)
+    count = Counter(row.rpo for row in volumes)
+    since, worst = min(
+        ((row.unprotected_since, row.volume) for row in volumes if row.unprotected_since), default=(None, "")
+    )
+    return PolicyObjective(
+        policy=policy.name,
+        rpo=policy.rpo.total_seconds(),
+        compliant=count[Rpo.COMPLIANT],
+        at_risk=count[Rpo.AT_RISK],
+        violated=count[Rpo.VIOLATED],
+        uncertain=count[Rpo.UNCERTAIN],
+        worst=worst,
+        since=since,
     )
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import PROTECTED, Mode, Outcome, Run
 from lhbackupd.core.protection import Protection
+from lhbackupd.core.rpo import Rpo
 from lhbackupd.surface.words import moment
 
 
@@ -29,6 +30,16 @@ class Standing(StrEnum):
 
 #: the order in which people want to see them
 WORST_FIRST = tuple(Standing)
+#: what nobody has to see to; of a shadow nothing is claimed
+CALM = frozenset({Standing.PROTECTED, Standing.SHADOW})
+
+
+def alarming(standing: Standing, rpo: Rpo) -> bool:
+    """Whether a volume that stands so under a policy is for somebody to see to: exit code 1.
+
+    One that is left alone by configuration is not, until that breaks what its policy promises.
+    """
+    return standing in {Standing.FAILING, Standing.UNPROTECTED} or rpo is Rpo.VIOLATED
 
 
 def overdue(word: Protection, due_before_last: datetime, known: Exposure | None) -> str:

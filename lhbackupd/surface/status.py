@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from lhbackupd.clock import Clock
-from lhbackupd.core.coverage import BARE, Cover
+from lhbackupd.core.coverage import BARE, Cover, Covers
 from lhbackupd.core.model import Mode, Origin, Run
 from lhbackupd.core.order import rank
 from lhbackupd.core.protection import Protection
@@ -33,7 +33,7 @@ from lhbackupd.surface.report import (
     Totals,
     UncoveredVolume,
 )
-from lhbackupd.surface.standing import WORST_FIRST, Standing
+from lhbackupd.surface.standing import WORST_FIRST, Standing, alarming
 
 _INSTANT = timedelta(microseconds=1)
 _DAY = timedelta(hours=24)
@@ -78,11 +78,16 @@ def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
     schedules = dict(sources.scheduler.schedules)
     upcoming = _upcoming(schedules, now)
     volumes = _covered(sources, schedules, upcoming)
-    bare, elsewhere = _uncovered(sources, picture)
+    others = uncovered(sources)
+    bare = tuple(row for row in others if row.cover in BARE)
+    elsewhere = tuple(row for row in others if row.cover not in BARE)
+    daemon, longhorn = _daemon(sources, now), _longhorn(sources, picture)
+    paused = tuple(rows.paused(pause, now) for pause in sources.keeper.orders.pauses)
+    troubled = bare or any(alarming(row.standing, row.rpo) for row in volumes) or any(one.overdue for one in paused)
     return Report(
         at=now,
-        daemon=_daemon(sources, now),
-        longhorn=_longhorn(sources, picture),
+        daemon=daemon,
+        longhorn=longhorn,
         totals=_totals(volumes, bare, elsewhere),
         running=tuple(rows.running(run, picture.volumes.get(run.volume)) for run in _by_start(sources.keeper)),
         waiting=tuple(rows.waiting(run, picture.volumes.get(run.volume), now) for run in _by_deadline(sources.keeper)),
@@ -94,7 +99,9 @@ def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
         next=_next(schedules, upcoming),
         recent=tuple(rows.finished(run) for run in recent),
         day=_day(schedules, now),
-        paused=tuple(rows.paused(pause, now) for pause in sources.keeper.orders.pauses),
+        paused=paused,
+        objectives=rows.objectives(sources.keeper.rules.policies.values(), volumes),
+        fine=daemon.ready and longhorn.reachable and not troubled,
     )
 
 
@@ -190,30 +197,29 @@ def _covered(
 _Rows = tuple[UncoveredVolume, ...]
 
 
-def _uncovered(sources: Sources, picture: Picture) -> tuple[_Rows, _Rows]:
-    """The volumes that no policy backs up: those that should worry somebody, and those that should not."""
-    policies, covers = sources.keeper.rules.policies, sources.keeper.coverage.covers.volumes
+def uncovered(sources: Sources, *, only: str | None = None) -> _Rows:
+    """The volumes that no active policy backs up, or the one that is named if it is one; each with who does, or why."""
+    picture, policies, covers = sources.inventory.picture, sources.keeper.rules.policies, sources.keeper.coverage.covers
     # one that has a schedule is covered by it, also while what the schedule hangs on is read anew
     scheduled = {
         volume
         for policy, volume in tuple(sources.scheduler.schedules)
         if policy in policies and policies[policy].mode is Mode.ACTIVE
     }
-    bare: list[UncoveredVolume] = []
-    elsewhere: list[UncoveredVolume] = []
-    for name in sorted({*picture.volumes, *picture.broken} - scheduled):
-        cover, volume = covers.get(name), picture.volumes.get(name)
-        if volume is None:
-            why = f"Longhorn's entry for it makes no sense: {picture.broken[name]}"
-            bare.append(rows.uncovered(name, volume, Cover.UNKNOWN, why))
-        elif cover is None:
-            bare.append(rows.uncovered(name, volume, Cover.UNKNOWN, "it has just been found"))
-        elif cover.policies:
-            bare.append(rows.uncovered(name, volume, Cover.UNKNOWN, "its schedule has not been made yet"))
-        else:
-            kind = bare if cover.cover in BARE else elsewhere
-            kind.append(rows.uncovered(name, volume, cover.cover, cover.reason))
-    return tuple(bare), tuple(elsewhere)
+    found = {*picture.volumes, *picture.broken} - scheduled
+    return tuple(_cover(name, covers, picture) for name in sorted(found if only is None else found & {only}))
+
+
+def _cover(name: str, covers: Covers, picture: Picture) -> UncoveredVolume:
+    known, volume = covers.volumes.get(name), picture.volumes.get(name)
+    if volume is None:
+        why = f"Longhorn's entry for it makes no sense: {picture.broken[name]}"
+        return rows.uncovered(name, volume, Cover.UNKNOWN, why)
+    if known is None:
+        return rows.uncovered(name, volume, Cover.UNKNOWN, "it has just been found")
+    if known.policies:
+        return rows.uncovered(name, volume, Cover.UNKNOWN, "its schedule has not been made yet")
+    return rows.uncovered(name, volume, known.cover, known.reason)
 
 
 def _by_start(keeper: Keeper) -> list[Run]:

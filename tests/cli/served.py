@@ -13,8 +13,8 @@ from tests.cli.test_doctor import config
 
 
 @contextmanager
-def served(app: ASGIApp, folder: Path) -> Iterator[Path]:
-    """Serve `app`; gives the configuration of a daemon that listens there."""
+def served(app: ASGIApp, folder: Path, *, port: int = 0) -> Iterator[Path]:
+    """Serve `app`, on any port or on this one; gives the configuration of a daemon that listens there."""
     ports: list[int] = []
     listening, stopping = threading.Event(), threading.Event()
 
@@ -25,7 +25,7 @@ def served(app: ASGIApp, folder: Path) -> Iterator[Path]:
     async def run() -> None:
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(serve(app, host="127.0.0.1", port=0, started=started, stop=stop))
+            tasks.create_task(serve(app, host="127.0.0.1", port=port, started=started, stop=stop))
             await asyncio.to_thread(stopping.wait)
             stop.set()
 

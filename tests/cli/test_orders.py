@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from lhbackupd.cli import main
 from lhbackupd.core.model import Outcome, Phase
@@ -76,6 +79,24 @@ def test_without_a_daemon_it_is_exit_code_3_and_one_line(tmp_path: Path, command
     assert answer.exit_code == 3
     assert answer.output.startswith("no daemon answers at ")
     assert "start it" in answer.output
+    assert len(answer.output.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_a_daemon_of_another_version_is_exit_code_3_and_may_have_done_it(
+    tmp_path: Path, command: tuple[str, str]
+) -> None:
+    path, listens, stop = config(tmp_path), asyncio.Event(), asyncio.Event()
+    other = Starlette(routes=[Route("/{_:path}", lambda _: PlainTextResponse('{"version": 9}'), methods=["POST"])])
+    with ExitStack() as stack:
+        opened = stack.enter_context(doorway(tmp_path / "control.sock"))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(attend(other, opened, started=listens.set, stop=stop))
+            await listens.wait()
+            answer = await asyncio.to_thread(call, command[0], path, command[1])
+            stop.set()
+    assert answer.exit_code == 3
+    assert "is no lhbackupd of this version, and may have done what it was asked for" in answer.output
     assert len(answer.output.splitlines()) == 1
 
 

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from lhbackupd.cli.door import ask
+from lhbackupd.surface.control import Left
+from lhbackupd.surface.report import Report
 from tests.cli.test_doctor import config
 
 
@@ -41,10 +43,10 @@ def test_the_daemon_answers_on_its_socket_under_its_own_loop_and_takes_it_away(t
     with running(config(tmp_path)) as process:
         logged(process, "control.on")
         assert stat.S_IMODE(door.stat().st_mode) == 0o660
-        assert json.loads(ask(door, "GET", "/v1/status", timeout=20))["daemon"]["instance"] == "lhbackupd"
-        left = json.loads(ask(door, "POST", "/v1/leave", timeout=20))
-        assert (left["given_back"], left["remaining"]) == ([], [])
-        assert json.loads(ask(door, "GET", "/v1/status", timeout=20))["daemon"]["unready"][0].startswith("left: ")
+        assert ask(door, "GET", "/v1/status", Report, timeout=20)[1].daemon.instance == "lhbackupd"
+        _, left = ask(door, "POST", "/v1/leave", Left, timeout=20)
+        assert (left.given_back, left.remaining) == ((), ())
+        assert ask(door, "GET", "/v1/status", Report, timeout=20)[1].daemon.unready[0].startswith("left: ")
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     assert not door.exists()

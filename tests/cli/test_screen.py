@@ -33,7 +33,8 @@ def history(tmp_path: Path) -> tuple[str, ...]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR", "COLUMNS"}}
+    of_a_terminal = {"NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"}
+    kept = {name: value for name, value in os.environ.items() if name not in of_a_terminal}
     return {**kept, "PYTHONPATH": str(REPOSITORY), "TERM": "xterm-256color", **more}
 
 

@@ -6,7 +6,9 @@ from subprocess import run
 
 import pytest
 
-from lhbackupd.config import advice, load
+from lhbackupd.assembly import rules_of
+from lhbackupd.config import Config, advice, left_for_restart, load
+from lhbackupd.config.schema import RELOADED, Settings
 
 
 def advised(folder: Path, text: str) -> tuple[str, ...]:
@@ -64,3 +66,38 @@ def test_config_check_prints_it_and_is_content(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "lhbackupd", "config", "check", "--config", str(file)]
     done = run(command, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [f"{file}: warning: {line}", f"{file}: no faults"]
+
+
+#: of each section one key with a value that is not the default
+OTHER = {
+    "instance": 'instance = "other"',
+    "longhorn": '[longhorn]\npoll = "20s"',
+    "state": '[state]\nhistory = "30d"',
+    "limits": "[limits]\ncluster = 9",
+    "http": '[http]\nlisten = "off"',
+    "control": '[control]\nsocket = "/tmp/other.sock"',
+    "log": '[log]\nlevel = "debug"',
+    "retry": '[retry]\nfirst = "2m"',
+    "notify": '[notify]\ndigest = "off"',
+    "policy": '[[policy]]\nname = "nightly"\ncron = "@daily"',
+    "exclude": '[[exclude]]\nreason = "scratch"\nname = ["x"]',
+}
+
+
+def config(folder: Path, text: str) -> Config:
+    file = folder / "config.toml"
+    file.write_text(text)
+    return load(file, {})
+
+
+def test_there_is_another_value_for_each_section() -> None:
+    assert set(OTHER) == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_what_changed_is_taken_by_a_reload_or_said_to_want_a_restart(tmp_path: Path, name: str) -> None:
+    running, read = config(tmp_path, ""), config(tmp_path, OTHER[name])
+    taken, said = rules_of(read) != rules_of(running), left_for_restart(running, read)
+    assert taken is (name in RELOADED)
+    assert len(said) == (not taken)
+    assert all(line.startswith(name) and "restart the daemon" in line for line in said)

@@ -355,7 +355,9 @@ def test_what_does_not_go_together_is_told(file: Path, tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_one_fault(tmp_path: Path) -> None:
     missing = tmp_path / "none.toml"
-    assert check(missing, {}) == (f"{missing}: found No such file or directory: a TOML file that can be read",)
+    assert check(missing, {}) == (
+        f"{missing}: found no such file: a TOML file; lhbackupd config example prints one to begin with",
+    )
     assert check(tmp_path, {}) == (f"{tmp_path}: found a directory: a TOML file",)
     loop = tmp_path / "loop"
     loop.symlink_to(loop)

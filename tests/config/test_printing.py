@@ -1,9 +1,15 @@
-"""The configuration in force, and the example that comes with the project."""
+"""The configuration in force, the example that comes with the project, and the reference of all keys."""
 
+import re
 import tomllib
 from pathlib import Path
 
-from lhbackupd.config import check, example, load, show
+from pydantic import Field
+
+from lhbackupd.config import check, example, load, reference, show
+from lhbackupd.config.fault import SECRET_PATHS
+from lhbackupd.config.reference import entries
+from lhbackupd.config.section import Amount, Flag, Section
 from lhbackupd.core.model import Keep, Policy
 
 ROOT = Path(__file__).parent.parent.parent
@@ -11,6 +17,43 @@ ROOT = Path(__file__).parent.parent.parent
 
 def test_the_example_in_the_repository_is_the_one_that_is_printed() -> None:
     assert (ROOT / "config.example.toml").read_text() == example()
+
+
+def test_the_reference_in_the_documents_is_the_one_that_is_printed() -> None:
+    """If it is not: `lhbackupd config reference > docs/configuration.md`."""
+    assert (ROOT / "docs" / "configuration.md").read_text() == reference()
+
+
+def test_the_reference_has_every_key_of_the_example_with_its_default_and_its_variable() -> None:
+    text, section = reference(), ""
+    for line in example().splitlines():
+        if found := re.fullmatch(r"(?:# )?\[+(\w+)\]+", line):
+            section = found[1]
+        key, equals, value = line.removeprefix("# ").partition(" = ")
+        if not equals or not key.isidentifier():
+            continue
+        _, _, entry = text.partition(f"\n### `{section}.{key}`\n" if section else f"\n### `{key}`\n")
+        entry = " ".join(entry.partition("\n#")[0].split())
+        assert entry, f"{section}.{key} is missing"
+        assert "Allowed: " in entry or "table" in entry
+        if section not in {"policy", "exclude"}:
+            assert f"`LHBACKUPD_{f'{section}__' if section else ''}{key}`".upper() in entry.upper()
+            assert line.startswith("#") or f"default `{value}`" in entry
+        assert ("*secret*" in entry) is (key in SECRET_PATHS)
+
+
+def test_a_key_that_comes_into_the_schema_comes_into_the_reference() -> None:
+    class Later(Section):
+        """A section."""
+
+        no_touch: Flag = Field(default=True, description="Leave it.")
+        tries: Amount = Field(description="Count.")
+
+    text = "\n".join(entries(("later",), Later))
+    assert "### `later.no_touch`" in text
+    assert "Leave it." in text
+    assert "Allowed: true or false; default `true`; variable `LHBACKUPD_LATER__NO_TOUCH`." in text
+    assert "Allowed: a whole number from 1 to 10000; required" in text
 
 
 def test_the_example_loads_and_says_the_defaults(tmp_path: Path) -> None:

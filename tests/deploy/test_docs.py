@@ -1,69 +1,193 @@
-"""Commands in the documents are commands that there are, and links lead somewhere."""
+"""What the documents show is so: commands, configurations, links; and what a fault in them would look like."""
 
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
+import yaml
+from click.testing import CliRunner, Result
 
 from lhbackupd.cli.main import main
+from lhbackupd.config import load
+from lhbackupd.core.machine import EDGES
+from lhbackupd.core.model import Outcome, Phase
+from lhbackupd.core.recurring import NativeJob
+from lhbackupd.surface.imported import policies
 from tests.config.test_deployment import unit
-from tests.deploy.alarms import ROOT, RUNBOOKS
+from tests.deploy.alarms import ROOT
+from tests.deploy.pages import Page, commands, faults, lines, ours
 
-PAGES = [ROOT / "docs" / "getting-started.md", *sorted(RUNBOOKS.glob("*.md"))]
-every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-#: commands that runbooks name already, and that are not there yet
-COMING: frozenset[str] = frozenset()
-
-
-def lines(page: Path, language: str = "sh") -> Iterator[str]:
-    """The lines of a document's code blocks, without their comments."""
-    for block in re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
-        yield from (line.split("  #")[0].strip() for line in block.splitlines() if line.strip())
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+WITH_COMMENTS = [
+    ROOT / "Dockerfile",
+    ROOT / "config.example.toml",
+    *sorted(path for folder in ("deploy", "systemd") for path in (ROOT / folder).rglob("*") if path.is_file()),
+]
+START = Page.read(ROOT / "docs" / "getting-started.md")
 
 
-def ours(page: Path) -> Iterator[list[str]]:
-    """Arguments of our own commands, in code blocks and in running text."""
-    for text in (*lines(page), *re.findall(r"`(lhbackupd [^`]+)`", page.read_text())):
-        words = shlex.split(text)
-        if "lhbackupd" in words[:1] or "--" in words:
-            start = words.index("--") + 1 if "--" in words else 0
-            if words[start : start + 1] == ["lhbackupd"] and len(words) > start + 1:
-                yield words[start + 1 :]
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_on_the_page_is_wrong(path: Path) -> None:
+    assert faults(Page.read(path)) == []
 
 
-@every_page
-def test_our_commands_take_what_they_are_given(page: Path) -> None:
-    for given in ours(page):
-        command: click.Command = main
-        context, arguments = click.Context(command, info_name="lhbackupd"), given
-        if arguments[0] in COMING:
-            assert isinstance(command, click.Group)
-            assert arguments[0] not in command.list_commands(context), f"{arguments[0]} is there: no longer to come"
-            continue
-        while isinstance(command, click.Group):
-            name, found, arguments = command.resolve_command(context, arguments)
-            assert found is not None, name
-            command, context = found, click.Context(found, info_name=name, parent=context)
-        command.parse_args(context, [*arguments])
+@pytest.mark.parametrize("path", WITH_COMMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_comments_name_commands_and_files_that_there_are(path: Path) -> None:
+    page = Page.read(path)
+    named = re.findall(r"(?<![\w/.-])(?:deploy|docs|systemd)/[\w./-]*\w", page.text)
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    assert list(commands(page)) == []
 
 
-def folders(page: Path) -> Iterator[str]:
-    for line in lines(page):
-        words = shlex.split(line)
-        if words[:3] == ["kubectl", "apply", "-k"]:
-            yield f"{words[3]}/kustomization.yaml"
-        if words[0].startswith("systemd/"):
-            yield words[0]
+def test_comments_name_files_at_all() -> None:
+    assert sum("docs/getting-started.md" in path.read_text() for path in WITH_COMMENTS) > 1
 
 
-def test_what_getting_started_applies_is_there() -> None:
-    found = set(folders(PAGES[0]))
-    assert len(found) == 3
-    assert all((ROOT / path).exists() for path in found)
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("```sh\nlhbackupd run --colour red\n```\n", "No such option"),
+        ("```sh\nlhbackupd start\n```\n", "No such command"),
+        ("```sh\nlhbackupd config\n```\n", "none of it"),
+        ("```sh\nkubectl exec deploy/lhbackupd -- lhbackupd doctor --all\n```\n", "No such option"),
+        ("```sh\ndocker exec lhbackupd lhbackupd doctors\n```\n", "No such command"),
+        ("```sh\npython3 -m venv x && x/bin/lhbackupd demos > out\n```\n", "No such command"),
+        ('```sh\neval "$(lhbackupd completion tcsh)"\n```\n', "completion tcsh"),
+        ("1. Do\n\n   ```sh\n   lhbackupd plan \\\n     --after 7d\n   ```\n", "No such option"),
+        ("Call `lhbackupd explain` then.", "Missing argument"),
+        ("Or `lhbackupd --versions`.", "No such option"),
+        ("```\nlhbackupd status\n```\n", "not marked as sh"),
+        ("```sh\nhelm install lhbackupd\n```\n", "helm is not among the programs"),
+        ("```sh\npython3 -m tests.soak\n```\n", "no module tests.soak"),
+        ("```sh\nkubectl apply -k deploy/helm\n```\n", "no deploy/helm"),
+        ("```sh\npip install 'lhbackupd[mail]'\n```\n", "no extra mail"),
+        ('```toml\n[longhorn]\nurl = "longhorn"\n```\n', "a URL such as"),
+        ("```toml\nspread = 2h\n```\n", "spread = 2h"),
+        ('```toml\nspreads = "2h"\n```\n', 'did you mean "spread"'),
+        ("```toml\n[limits]\nnode = 1\n```\n", "an unknown key"),
+        ('Write `detached = "sometimes"` there.', '"always" or "never"'),
+        ("Set `LHBACKUPD_LIMITS__NODE` for it.", "no variable"),
+        ('```json\n{"version": 1,}\n```\n', "a block of json"),
+        ("```yaml\na: [\n```\n", "a block of yaml"),
+        ("```ini\nA=b\n```\n", "a block of ini"),
+        ("```hcl\n```\n", "which no test reads"),
+        ("See [there](nowhere.md).", "nowhere.md: there is no such file"),
+        ("See [there](design.md#five-wishes).", "no such heading"),
+        ("See [below](#nothing).", "no such heading"),
+        ("See `core/oracle.py`.", "there is no such file"),
+        ("Held by `tests/core/test_machine.py::test_all`.", "there is no such test"),
+    ],
+)
+def test_a_fault_on_a_page_is_found(text: str, fault: str) -> None:
+    (found,) = faults(Page(ROOT / "docs" / "planted.md", f"# A page\n\n{text}\n"))
+    assert fault in found
+
+
+def test_what_is_right_is_no_fault() -> None:
+    text = (
+        "# A page\n\n## Five rules\n\n```sh\nlhbackupd status   # all --of it\nlhbackupd config example > /etc/x\n```\n"
+        'Set `LHBACKUPD_LIMITS__CLUSTER`, `rpo = "26h"`, see [rules](#five-rules), `core/machine.py` and '
+        "[theirs](design.md#five-rules); `lhbackupd backup VOLUME... [--wait]`, `lhbackupd plan -h`.\n"
+        '```toml\n[longhorn]\ntoken_file = "/etc/lhbackupd/token"\n```\n'
+    )
+    assert faults(Page(ROOT / "docs" / "planted.md", text)) == []
+
+
+#: commands that do not end by themselves, or are run elsewhere, and where
+STAY = {
+    "demo": "CI, from the wheel",
+    "run": "until SIGTERM: tests/e2e",
+    "simulate": "until interrupted: tests/e2e",
+    "--watch": "until interrupted: tests/cli",
+}
+#: commands and options that need nothing but themselves
+ALONE = frozenset({"config", "completion", "-h", "--help", "--version"})
+#: words for what the reader puts in
+PUT_IN = {"VOLUME": "db", "NAME": "nightly", "RUN": "69a4f30c1b22aa", "ORIGIN": "5eed0001"}
+EVERY = sorted({tuple(given) for path in PAGES for given in ours(Page.read(path)) if not set(given) & set(STAY)})
+
+
+@pytest.mark.parametrize("given", EVERY, ids=" ".join)
+def test_commands_do_what_they_can_without_a_daemon_and_say_what_is_missing(
+    given: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = alone(given, tmp_path)
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    assert done.exit_code in ({0} if ALONE & {given[0], given[-1]} else {1, 3}), done.output
+    assert done.output.strip()
+
+
+def test_an_argument_that_only_shows_to_be_wrong_when_it_is_run_is_found(tmp_path: Path) -> None:
+    assert alone(("explain", "no volume"), tmp_path).exit_code == 2
+
+
+def alone(given: tuple[str, ...], folder: Path) -> Result:
+    """What a command does where neither daemon nor Longhorn answers."""
+    nowhere = "http://127.0.0.1:9"
+    (folder / "channels").write_text("json://127.0.0.1:9\n")
+    config = folder / "config.toml"
+    config.write_text(
+        f'[longhorn]\nurl = "{nowhere}"\n[http]\nlisten = "127.0.0.1:9"\n[control]\nsocket = "{folder}/none.sock"\n'
+        f'[state]\nurl = "sqlite:///{folder}/state.db"\n[notify]\nurls_file = "{folder}/channels"\n'
+        '[[policy]]\nname = "nightly"\ncron = "0 2 * * *"\n'
+    )
+    words = [nowhere if word.startswith("http://") else PUT_IN.get(word, word) for word in given]
+    return CliRunner().invoke(main, words, default_map=defaults(main, str(config)))
+
+
+def defaults(command: click.Command, config: str) -> dict[str, Any]:
+    """The configuration of every command that takes one."""
+    found: dict[str, Any] = {"config_path": config} if any(p.name == "config_path" for p in command.params) else {}
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        inner = {name: command.get_command(context, name) for name in command.list_commands(context)}
+        found |= {name: defaults(one, config) for name, one in inner.items() if one is not None}
+    return found
+
+
+def drawn() -> str:
+    """The moves of a run, in the order of its phases."""
+    order = list(Phase)
+    lines = ["flowchart TD", *(f"    {phase.name}([{phase.value}])" for phase in order)]
+    edges = sorted(EDGES, key=lambda edge: tuple(map(order.index, edge)))
+    return "\n".join((*lines, *(f"    {before.name} --> {after.name}" for before, after in edges))) + "\n"
+
+
+def test_the_way_of_a_run_is_drawn_as_the_code_goes() -> None:
+    page = Page.read(ROOT / "docs" / "how-a-run-works.md")
+    assert list(page.blocks("mermaid")) == [drawn()]
+    assert re.findall(r"^\| `([\w-]+)` \|", page.text, re.MULTILINE) == list(Phase)
+
+
+def test_the_readme_names_all_phases_and_outcomes() -> None:
+    text = Page.read(ROOT / "README.md")
+    assert " → ".join(Phase) + "\n" in set(text.blocks(""))
+    rows = re.findall(r"^\| (`[\w`, -]+`) \|", text.prose, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"[\w-]+", row)} == set(Outcome)
+
+
+def test_the_job_to_go_back_to_is_the_policy_as_it_would_be_imported(tmp_path: Path) -> None:
+    page = Page.read(ROOT / "docs" / "native-jobs.md")
+    (written,), (job,) = page.blocks("toml"), page.blocks("yaml")
+    spec = yaml.safe_load(job)["spec"]
+    native = NativeJob(
+        name=spec["name"],
+        task=spec["task"],
+        cron=spec["cron"],
+        groups=tuple(spec["groups"]),
+        retain=spec["retain"],
+        concurrency=spec["concurrency"],
+    )
+    loaded = []
+    for text in (textwrap.dedent(written), policies([native], {}).replace('"shadow"', '"active"')):
+        (tmp_path / "config.toml").write_text(text)
+        loaded.append(load(tmp_path / "config.toml", {}).policies)
+    assert loaded[0] == loaded[1]
 
 
 def test_the_files_are_installed_where_the_unit_and_getting_started_look_for_them(tmp_path: Path) -> None:
@@ -84,7 +208,7 @@ def test_the_files_are_installed_where_the_unit_and_getting_started_look_for_the
         "usr/lib/sysusers.d/lhbackupd.conf",
         "usr/lib/tmpfiles.d/lhbackupd.conf",
     }
-    venv = next(line.split()[-1] for line in lines(PAGES[0]) if "-m venv" in line)
+    venv = next(line.split()[-1] for line in lines(START, "sh") if "-m venv" in line)
     program = tmp_path / "usr" / "bin" / "lhbackupd"
     assert program.parent.joinpath(program.readlink()).resolve() == tmp_path / venv.strip("/") / "bin" / "lhbackupd"
     assert unit()["Service"]["ExecStart"].split()[0] == "/usr/bin/lhbackupd"
@@ -92,14 +216,14 @@ def test_the_files_are_installed_where_the_unit_and_getting_started_look_for_the
 
 def test_the_credential_in_getting_started_is_the_one_in_the_unit() -> None:
     commented = [line.removeprefix("#") for line in (ROOT / "systemd" / "lhbackupd.service").read_text().splitlines()]
-    block = [line for line in lines(PAGES[0], "ini") if line != "[Service]"]
+    block = [line for line in lines(START, "ini") if line != "[Service]"]
     assert len(block) == 2
     assert set(block) <= set(commented)
 
 
 def test_the_container_is_run_as_its_file_says() -> None:
     """With the same restrictions and time-out as in the first lines of the Dockerfile."""
-    (command,) = (shlex.split(line) for line in lines(PAGES[0]) if line.startswith("docker run"))
+    (command,) = (shlex.split(line) for line in lines(START, "sh") if line.startswith("docker run"))
     head = (
         (ROOT / "Dockerfile")
         .read_text()
@@ -109,9 +233,3 @@ def test_the_container_is_run_as_its_file_says() -> None:
     )
     said = shlex.split(re.search(r"docker run.*", head.replace("#", "").replace("\\\n", " "))[0])  # type: ignore[index]
     assert set(said) - {"lhbackupd"} <= set(command)
-
-
-@every_page
-def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
-        assert target.startswith("https://") or (page.parent / target).exists(), target

@@ -193,6 +193,15 @@ async def test_sighup_with_a_bad_file_leaves_the_old_policies_in_force_and_says_
     assert outcomes(await daemon.finished()) == [Outcome.COMPLETED]
 
 
+async def test_a_reload_takes_the_policies_and_says_what_it_cannot_take(stage: Stage) -> None:
+    daemon = await stage.daemon()
+    await daemon.scheduled("db")
+    await daemon.reload(policy("other"), '[notify]\ndigest = "off"\n')
+    line = await daemon.process.says("which a reload does not take")
+    assert "notify.digest" in line
+    await daemon.process.says("policies reloaded")
+
+
 async def test_a_bad_file_ends_the_start_with_code_2_and_one_line_per_fault(stage: Stage) -> None:
     daemon = await stage.daemon(policy(cron="61 * * * *", colour='"red"'), ready=False)
     assert await daemon.process.ended() == 2

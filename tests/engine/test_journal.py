@@ -178,7 +178,7 @@ def test_a_file_that_is_no_database_is_named_and_left_alone(tmp_path: Path) -> N
 
 def test_reading_a_journal_that_does_not_exist_makes_none(tmp_path: Path) -> None:
     journal = Journal(url=f"sqlite:///{tmp_path}/nothing.db", readonly=True)
-    with pytest.raises(JournalError, match="unable to open"):
+    with pytest.raises(JournalError, match="there is no such file"):
         journal.history()
     journal.close()
     assert list(tmp_path.iterdir()) == []

@@ -20,6 +20,7 @@ from lhbackupd.surface.control import Adopted, Control, Left, application, leave
 from lhbackupd.surface.doorway import doorway
 from lhbackupd.surface.health import stands_still, unready
 from lhbackupd.surface.logs import logger
+from lhbackupd.surface.report import Report
 from lhbackupd.surface.server import attend
 from tests.rig import MIB, Rig, inline
 from tests.surface.house import House
@@ -230,7 +231,7 @@ async def test_without_a_daemon_leaving_gives_back_what_is_due_and_leaves_a_youn
 async def test_over_a_real_socket_commands_are_carried_out_and_answered(house: House, tmp_path: Path) -> None:
     path, listens, stop = tmp_path / "control.sock", asyncio.Event(), asyncio.Event()
     with pytest.raises(Unanswered) as nobody:
-        ask(path, "POST", "/v1/leave", timeout=1)
+        ask(path, "POST", "/v1/leave", Left, timeout=1)
     assert nobody.value.absent
     keeper = house.keeper
     keeper.begun.set()
@@ -244,11 +245,11 @@ async def test_over_a_real_socket_commands_are_carried_out_and_answered(house: H
             app = application(control=obeys, report=house.report)
             tasks.create_task(attend(app, door, started=listens.set, stop=stop))
             await listens.wait()
-            status = await asyncio.to_thread(ask, path, "GET", "/v1/status", timeout=10)
-            assert msgspec.json.decode(status)["version"] == 1
+            raw, report = await asyncio.to_thread(ask, path, "GET", "/v1/status", Report, timeout=10)
+            assert msgspec.json.decode(raw)["version"] == report.version == 1
             with pytest.raises(Declined, match="nothing was adopted, because Longhorn could not be looked at"):
-                await asyncio.to_thread(ask, path, "POST", "/v1/adopt", timeout=10)
-            left = msgspec.json.decode(await asyncio.to_thread(ask, path, "POST", "/v1/leave", timeout=10), type=Left)
+                await asyncio.to_thread(ask, path, "POST", "/v1/adopt", Adopted, timeout=10)
+            _, left = await asyncio.to_thread(ask, path, "POST", "/v1/leave", Left, timeout=10)
             assert left.version == 1
             assert left.fault, "there is no Longhorn here"
             async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(path))) as client:

@@ -8,7 +8,9 @@ import msgspec
 import pytest
 
 from lhbackupd.core.cluster import Backup, Chain, Engine, Fault, FaultKind, Pod, Replica, Setting, Snapshot, Volume
-from lhbackupd.core.model import Detached, Keep, Match, Outcome, Policy
+from lhbackupd.core.exposure import Exposure
+from lhbackupd.core.model import Detached, Exclude, Keep, Match, Mode, Outcome, Policy
+from lhbackupd.core.recurring import membership
 from lhbackupd.engine.closeup import CloseUp
 from lhbackupd.surface.explain import explain, why
 from lhbackupd.surface.explanation import Explanation
@@ -81,6 +83,37 @@ def test_a_volume_that_nobody_backs_up_is_not_fine_nor_is_one_that_fails(house: 
     assert said(house).fine
     house.knows(ended("pvc-a", Outcome.FAILED))
     assert not said(house).fine
+
+
+def test_a_volume_is_not_fine_exactly_when_status_would_say_so(house: House) -> None:
+    house.has(placed("pvc-a"), policy=replace(NIGHTLY, rpo=timedelta(hours=26)))
+    house.knows(ended("pvc-a", Outcome.SUSPENDED))
+    since = NOON - timedelta(hours=27)
+    house.exposed(Exposure(policy="nightly", volume="pvc-a", born=TODAY, clear=TODAY, since=since, sign="attached"))
+    assert not said(house).fine, "its RPO is violated"
+    house.exposed(Exposure(policy="nightly", volume="pvc-a", born=TODAY, clear=NOON))
+    house.has(placed("pvc-a"), policy=replace(HOURLY, mode=Mode.SHADOW))
+    made = said(house)
+    assert made.fine, "a shadow beside the policy that protects it takes nothing away"
+    assert made.cover is None
+
+
+@pytest.mark.parametrize(
+    ("cover", "fine", "words"),
+    [
+        ({"excludes": (Exclude(match=Match(name=("pvc-a",)), reason="scratch"),)}, True, "excluded: scratch"),
+        ({"policies": {"nightly": replace(NIGHTLY, mode=Mode.SHADOW)}}, False, "only as a shadow"),
+        ({}, False, "no policy matches it"),
+    ],
+)
+def test_a_volume_without_a_policy_is_fine_if_that_is_meant(house: House, cover: Any, fine: bool, words: str) -> None:
+    house.look(volumes={"pvc-a": placed("pvc-a")}, groups={"pvc-a": membership()})
+    house.keeper.rules = replace(house.keeper.rules, **{"policies": {}, **cover})
+    house.settle()
+    made = said(house)
+    assert made.cover is not None
+    assert words in made.cover.reason
+    assert made.fine is fine
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """The pages of volumes, of one volume and of runs, as documents."""
 
+import ast
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,6 +18,7 @@ from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Exclude, Keep, Match, Outcome, Phase, Run
 from lhbackupd.core.naming import LABEL_ORIGIN, LABEL_POLICY
 from lhbackupd.core.rpo import Rpo
+from lhbackupd.surface import pages
 from lhbackupd.surface.findings import Diagnosis, Level, fault
 from lhbackupd.surface.markup import Html, el, text
 from lhbackupd.surface.pages.frame import Frame
@@ -23,6 +26,7 @@ from lhbackupd.surface.pages.phases import spent
 from lhbackupd.surface.pages.plot import ages, plot
 from lhbackupd.surface.pages.strip import DAYS, strip
 from lhbackupd.surface.pages.volumes import _ORDERS, ROWS, Row, Wanted, chosen, rows_of, volumes
+from tests.deploy.pages import parse
 from tests.surface.house import HOURLY, NIGHTLY, NOON, ORIGIN, TODAY, House, ended, queued, volume
 from tests.surface.test_web import read, shown
 
@@ -339,3 +343,22 @@ async def test_a_long_history_is_cut_and_says_so(client: httpx.AsyncClient, hous
     page = (await client.get("/runs")).text
     assert page.count('data-name="Outcome"') == ROWS
     assert "lhbackupd history --limit 10000" in read(page).said
+
+
+def commands_to_copy() -> list[list[str]]:
+    """Arguments of our commands as the pages' sources have them, with `x` for what is put in."""
+    found: list[list[str]] = []
+    for path in Path(pages.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            parts = node.args if isinstance(node, ast.Call) else node.elts if isinstance(node, ast.Tuple) else []
+            words = [part.value if isinstance(part, ast.Constant) else "x" for part in parts]
+            if words[:1] == ["lhbackupd"]:
+                found.append(list(map(str, words[1:])))
+    return found
+
+
+def test_the_command_line_takes_every_command_that_a_page_shows() -> None:
+    shown = commands_to_copy()
+    assert {"backup", "cancel", "doctor", "explain", "history", "plan"} <= {words[0] for words in shown}
+    for words in shown:
+        parse(words)

@@ -6,13 +6,14 @@ import msgspec
 
 from lhbackupd.core.cluster import Fault, FaultKind, Node, Setting
 from lhbackupd.core.coverage import Cover
+from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Exclude, Match, Mode, Outcome, Phase, Policy
 from lhbackupd.core.recurring import NativeJob, membership
 from lhbackupd.core.spread import offset
 from lhbackupd.engine.events import Moved
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.surface.health import unready
-from lhbackupd.surface.report import Report, Totals
+from lhbackupd.surface.report import PolicyObjective, Report, Totals
 from lhbackupd.surface.standing import Standing, Wait
 from lhbackupd.surface.status import Recent, report
 from tests.surface.house import HOURLY, NIGHTLY, NOON, TODAY, House, ended, queued, running, volume
@@ -219,3 +220,45 @@ def test_a_volume_is_not_covered_before_anybody_has_looked(house: House) -> None
     house.look(volumes={"pvc-a": volume("pvc-a")})
     [row] = report(house.sources).uncovered
     assert (row.cover, row.reason) == (Cover.UNKNOWN, "it has just been found")
+
+
+def objective(house: House) -> PolicyObjective:
+    (found,) = house.report().objectives
+    return found
+
+
+def test_how_a_policys_volumes_stand_to_its_rpo_is_counted_with_the_one_that_is_worst(house: House) -> None:
+    promised = replace(NIGHTLY, rpo=timedelta(hours=26))
+    house.has(*(volume(f"pvc-{name}") for name in ("clear", "old", "older", "unknown")), policy=promised)
+    for name, hours in (("clear", None), ("old", 3), ("older", 30)):
+        since = NOON - timedelta(hours=hours) if hours else None
+        house.exposed(Exposure(policy="nightly", volume=f"pvc-{name}", born=TODAY, clear=TODAY, since=since))
+    assert objective(house) == PolicyObjective(
+        policy="nightly", rpo=26 * 3600, compliant=2, violated=1, uncertain=1, worst="pvc-older",
+        since=NOON - timedelta(hours=30),
+    )  # fmt: skip
+
+
+def test_a_policy_without_rpo_promises_nothing_and_a_shadow_is_not_asked(house: House) -> None:
+    house.has(volume("pvc-a"))
+    assert objective(house) == PolicyObjective(policy="nightly", rpo=None)
+    house.has(volume("pvc-a"), policy=replace(NIGHTLY, rpo=timedelta(hours=26), mode=Mode.SHADOW))
+    assert house.report().objectives == ()
+
+
+def test_it_is_fine_as_long_as_nobody_has_to_see_to_anything(house: House) -> None:
+    house.has(volume("pvc-a"), policy=replace(NIGHTLY, rpo=timedelta(hours=26)))
+    assert not house.report().fine, "it was never backed up"
+    house.knows(ended("pvc-a", Outcome.SUSPENDED))
+    assert house.report().fine, "it is left alone by configuration"
+    since = NOON - timedelta(hours=27)
+    house.exposed(Exposure(policy="nightly", volume="pvc-a", born=TODAY, clear=TODAY, since=since, sign="attached"))
+    assert house.report().volumes[0].standing is Standing.SUSPENDED
+    assert not house.report().fine, "its RPO is violated"
+    house.exposed(Exposure(policy="nightly", volume="pvc-a", born=TODAY, clear=NOON))
+    house.look(fault=Fault(FaultKind.UNREACHABLE, "connection refused"))
+    assert not house.report().fine, "nobody sees what Longhorn does"
+    house.look(fault=None)
+    assert house.report().fine
+    house.look(volumes={**house.inventory.picture.volumes, "pvc-dev": volume("pvc-dev", pvc_namespace="dev")})
+    assert not house.report().fine, "nobody backs pvc-dev up"

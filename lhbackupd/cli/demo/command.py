@@ -43,8 +43,12 @@ class Printer(Console):
 def command() -> None:
     """Show the main job on a simulated cluster, in half a minute, and check it against the cluster's own ledger.
 
-    Needs nothing, touches nothing, leaves nothing behind. Exit code 0 if all promises held, else 1.
-    """
+    Needs nothing, touches nothing, leaves nothing behind. Exit code 0 if all promises held, 1 if one did not or the
+    demo could not be played.
+
+    \b
+    lhbackupd demo
+    """  # noqa: D301 -- click wants the character itself
     import uvloop
 
     terminal = sys.stdout.isatty()

@@ -26,10 +26,8 @@ from lhbackupd.surface.pages.parts import (
 from lhbackupd.surface.pages.runs import finished_table, running_table, waiting_table
 from lhbackupd.surface.pages.timeline import timeline
 from lhbackupd.surface.report import NodeState, Report, Totals
-from lhbackupd.surface.standing import Standing
+from lhbackupd.surface.standing import CALM
 
-#: what nobody has to see to; of a shadow nothing is claimed
-_FINE = frozenset({Standing.PROTECTED, Standing.SHADOW})
 #: rows of each table; the other pages have all of them
 ROWS = 20
 
@@ -99,7 +97,7 @@ def _so_many(report: Report, rpo: Rpo) -> int:
 
 def _risks(report: Report) -> Html:
     """What is protected today, and may not be for long, or of which nobody knows."""
-    rows = [row for row in report.volumes if row.standing in _FINE and row.rpo in {Rpo.AT_RISK, Rpo.UNCERTAIN}]
+    rows = [row for row in report.volumes if row.standing in CALM and row.rpo in {Rpo.AT_RISK, Rpo.UNCERTAIN}]
     if not rows:
         return Html()
     lines = (
@@ -139,7 +137,7 @@ def _tile(number: int, name: str, tone: str, *, link_to: str, **query: object) -
 
 
 def _unprotected(report: Report) -> Html:
-    rows = [row for row in report.volumes if row.standing not in _FINE]
+    rows = [row for row in report.volumes if row.standing not in CALM]
     count = len(rows) + len(report.uncovered)
     if not count:
         words = "Nothing: every volume is in a backup." if report.volumes else "Nothing is known yet."
