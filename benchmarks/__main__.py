@@ -9,13 +9,15 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import click
 from rich.console import Console
 
-from benchmarks import cycle, load, machine, native, night, scale, table, waiting
+from benchmarks import cycle, growth, load, machine, native, night, scale, table, touch, waiting
 from benchmarks.row import Row
 from benchmarks.stage import BenchmarkError
+from benchmarks.virtual import apart
 
 #: columns of the table where nobody says how many there are
 _WIDTH = 160
@@ -27,17 +29,22 @@ _FULL: dict[str, Scenario] = {
     "burst": lambda: cycle.measure(cycle.BURST),
     "native": lambda: native.measure(native.FULL),
     "night": lambda: night.measure(night.FULL),
+    "sweep": lambda: apart(night.measure, night.LARGE),
+    "touch": lambda: apart(touch.measure, touch.FULL),
     "waiting": lambda: waiting.measure(waiting.FULL),
     "load": lambda: load.measure(load.FULL),
     "scale": lambda: scale.measure(scale.FULL),
+    "growth": lambda: apart(growth.measure, growth.FULL),
 }
 _SMOKE: dict[str, Scenario] = {
     "cycle": lambda: cycle.measure(cycle.SMOKE),
-    "native": lambda: native.measure(native.SMOKE),
-    "night": lambda: night.measure(night.SMOKE),
+    "native": lambda: apart(native.measure, native.SMOKE),
+    "sweep": lambda: apart(night.measure, night.SMOKE),
+    "touch": lambda: apart(touch.measure, touch.SMOKE),
     "waiting": lambda: waiting.measure(waiting.SMOKE),
     "load": lambda: load.measure(load.SMOKE),
     "scale": lambda: scale.measure(scale.SMOKE),
+    "growth": lambda: apart(growth.measure, growth.SMOKE),
 }
 
 
@@ -75,7 +82,8 @@ def _wide() -> Console:
 @click.option("--smoke", is_flag=True, help="Small sizes and a fast clock; ends with 1 if a ratio or count is broken.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of the table.")
 @click.option("--only", type=click.Choice(list(_FULL)), multiple=True, help="Leave the other scenarios out.")
-def main(*, smoke: bool, as_json: bool, only: tuple[str, ...]) -> None:
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw the growth with the volumes into this SVG file.")
+def main(*, smoke: bool, as_json: bool, only: tuple[str, ...], plot: Path | None) -> None:
     """Measure lhbackupd beside what it is compared to."""
     known = _SMOKE if smoke else _FULL
     scenarios = {name: scenario for name, scenario in known.items() if not only or name in only}
@@ -85,6 +93,8 @@ def main(*, smoke: bool, as_json: bool, only: tuple[str, ...]) -> None:
         for error in group.exceptions:
             click.echo(str(error), err=True)
         sys.exit(2)
+    if plot is not None:
+        plot.write_text(growth.plotted(rows))
     failed = any(row.fails(smoke=smoke) for row in rows)
     if as_json:
         click.echo(table.document(rows, machine.facts(), smoke=smoke, failed=failed))

@@ -11,7 +11,8 @@ from statistics import median
 from benchmarks import bare
 from benchmarks.account import Hold, holds, requests_of_runs
 from benchmarks.row import Kind, Row
-from benchmarks.stage import CYCLE, MIB, Stage, stage
+from benchmarks.stage import CYCLE, MIB, Stage
+from benchmarks.theatre import stage
 
 #: how much longer than T a volume may be held, in seconds
 MARGIN = 0.5

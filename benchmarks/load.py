@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.monitored import Tick, figures, report, watch
+from benchmarks.process import stage
 from benchmarks.row import Kind, Row
-from benchmarks.stage import stage
 
 #: the longest that the event loop may be kept from its other work, in milliseconds
 STALL = 50.0

@@ -7,6 +7,9 @@ which is what CI does, fails on ratios and counts alone.
 from dataclasses import dataclass
 from enum import StrEnum
 
+#: the speed of a clock that no processor can hold up: to compute takes none of its time
+VIRTUAL = 0.0
+
 
 class Kind(StrEnum):
     """What a bound is about."""
@@ -35,7 +38,9 @@ class Row:
     #: the most that `value` may be; None promises nothing
     bound: float | None = None
     kind: Kind = Kind.NONE
-    #: seconds of the clock per real second
+    #: what Longhorn's own recurring job, re-enacted on the same cluster, comes to
+    native: float | None = None
+    #: seconds of the clock per real second, or VIRTUAL
     speed: float = 1.0
     #: how many single values it is made of
     count: int = 1

@@ -20,8 +20,9 @@ import msgspec
 
 from benchmarks.account import holds, requests_of_runs
 from benchmarks.monitored import figures
+from benchmarks.process import Processes, stage
 from benchmarks.row import Kind, Row
-from benchmarks.stage import CYCLE, NEVER, BenchmarkError, Stage, stage
+from benchmarks.stage import CYCLE, NEVER, BenchmarkError
 from lhbackupd.core.model import Outcome, Phase, Run
 from lhbackupd.core.protection import after
 from lhbackupd.engine.journal import Journal
@@ -107,7 +108,7 @@ async def measure(size: Size) -> list[Row]:
         return _rows(size, found, figures(made.log))
 
 
-def _configure(made: Stage, size: Size, **crons: str) -> Path:
+def _configure(made: Processes, size: Size, **crons: str) -> Path:
     """Write a configuration in which policies are due at these times, or else in about twelve hours."""
     path = made.configure(_POLICIES, cluster=size.nodes * size.per_node, per_node=size.per_node, extra=_EXTRA)
     later = f"0 {(made.clock.now().hour + 12) % 24} * * *"
@@ -144,7 +145,7 @@ def _text(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-async def _address(made: Stage) -> str:
+async def _address(made: Processes) -> str:
     """Where the daemon can be asked."""
     async with asyncio.timeout(60.0):
         while not (lines := _logged(made, "listening")):  # noqa: ASYNC110 -- as well
@@ -152,13 +153,13 @@ async def _address(made: Stage) -> str:
     return f"http://127.0.0.1:{lines[0]['port']}"
 
 
-def _logged(made: Stage, action: str) -> list[dict[str, object]]:
+def _logged(made: Processes, action: str) -> list[dict[str, object]]:
     """What the daemon has logged under this action."""
     lines = [line for line in made.log.read_text().splitlines() if f'"{action}"' in line]
     return [entry for entry in map(msgspec.json.decode, lines) if entry["action"] == action]
 
 
-async def _known(made: Stage, began: float) -> float:
+async def _known(made: Processes, began: float) -> float:
     """Seconds from the start of the process until all volumes have schedules."""
     async with asyncio.timeout(120.0):
         while not _logged(made, "schedule.added"):  # noqa: ASYNC110 -- another process writes it
@@ -166,7 +167,7 @@ async def _known(made: Stage, began: float) -> float:
     return time.monotonic() - began
 
 
-async def _idle(made: Stage, size: Size, found: _Found) -> None:
+async def _idle(made: Processes, size: Size, found: _Found) -> None:
     """What the daemon takes of a core while nothing happens, the first minutes after its start left out."""
     await asyncio.sleep(size.idle / 5)
     before, began = _processor(made.pid), time.monotonic()
@@ -192,7 +193,7 @@ async def _ask(http: httpx.AsyncClient, found: _Found, *, explained: str) -> Non
             await asyncio.sleep(_EVERY / len(ASKED))
 
 
-async def _night(made: Stage, size: Size, found: _Found) -> None:
+async def _night(made: Processes, size: Size, found: _Found) -> None:
     """A thousand due at one moment, a hundred at once."""
     await made.call("POST", "/sim/requests/reset")
     since = len(await made.ledger.read())
@@ -207,7 +208,7 @@ async def _night(made: Stage, size: Size, found: _Found) -> None:
     found.night = max(one.detached for one in ours) - min(one.asked for one in ours)
 
 
-async def _flood(made: Stage, size: Size, found: _Found) -> None:
+async def _flood(made: Processes, size: Size, found: _Found) -> None:
     """All others due in one minute, while nothing may start."""
     await _order(made, "pause", "--all")
     _configure(made, size, all=made.soon())
@@ -223,7 +224,7 @@ async def _flood(made: Stage, size: Size, found: _Found) -> None:
     await asyncio.sleep(size.idle / 6)  # so long they are looked at while they wait
 
 
-async def _order(made: Stage, *words: str) -> None:
+async def _order(made: Processes, *words: str) -> None:
     process = await asyncio.create_subprocess_exec(
         "python", "-m", "lhbackupd", *words, "--config", str(made.folder / "config.toml")
     )

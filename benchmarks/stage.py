@@ -1,20 +1,19 @@
-"""Where it is measured: a simulated Longhorn and a daemon, each a process of its own, over real HTTP on loopback.
+"""Where it is measured: a simulated Longhorn, and a daemon that works on it.
 
-Both are started as a user starts them. The daemon's journal, log and configuration lie in a directory that is removed
-in the end; the daemon is stopped with SIGTERM, and must say that no volume is held by it any more.
+There are two kinds, and `benchmarks.theatre` opens them. In `benchmarks.process` both are processes of their own,
+started as a user starts them, over real HTTP on loopback. In `benchmarks.virtual` they share a process, and time is
+virtual. Journal, log and configuration lie in a directory that is removed in the end.
 """
 
 import asyncio
-import signal
-import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from math import ceil
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
@@ -25,10 +24,6 @@ MIB = 1024 * 1024
 
 #: seconds that one volume's cycle surely takes less than
 CYCLE = 18.0
-#: real seconds between two looks at the ledger
-_LOOK = 0.2
-#: real seconds that a process has to start, and to end
-_PATIENCE = 60.0
 
 _CONFIG = """
 [longhorn]
@@ -80,30 +75,21 @@ class Ledger:
 
 
 @dataclass(slots=True)
-class Stage:
+class Stage(ABC):
     """A simulated Longhorn, and whoever works on it."""
+
+    #: seconds of the loop's time between two looks at the ledger
+    look: ClassVar[float] = 0.2
 
     http: httpx.AsyncClient
     folder: Path
-    #: the one that both processes were given
+    #: the one that Longhorn and daemon were given
     clock: Clock
     ledger: Ledger
-    _daemon: asyncio.subprocess.Process | None = None
 
     @property
     def url(self) -> str:
         return str(self.http.base_url).rstrip("/")
-
-    @property
-    def log(self) -> Path:
-        """Where the daemon's output goes."""
-        return self.folder / "daemon.log"
-
-    @property
-    def pid(self) -> int:
-        """The daemon's process."""
-        assert self._daemon is not None
-        return self._daemon.pid
 
     def soon(self, lead: float = 1.0, again: float | None = None) -> str:
         """A cron line for the first full minute that is at least `lead` real seconds away, and no other of this hour.
@@ -130,27 +116,18 @@ class Stage:
 
     async def wait(self, count: int, kind: str, prefix: str = "", *, since: int = 0, seconds: float = 600.0) -> None:
         """Wait until the ledger has `count` entries of a kind about volumes of that prefix, after entry `since`."""
+        found = 0
         try:
             async with asyncio.timeout(seconds):
                 while True:
-                    found = (await self.ledger.read())[since:]
-                    if sum(e["kind"] == kind and e.get("volume", "").startswith(prefix) for e in found) >= count:
+                    new = (await self.ledger.read())[since:]
+                    since += len(new)
+                    found += sum(e["kind"] == kind and e.get("volume", "").startswith(prefix) for e in new)
+                    if found >= count:
                         return
-                    await asyncio.sleep(_LOOK)
+                    await asyncio.sleep(self.look)
         except TimeoutError:
-            raise BenchmarkError(f"{seconds:.0f} s went by without {count} entries {kind}\n{self._log()}") from None
-
-    async def _listed(self) -> None:
-        """Wait until the daemon has polled and has had a moment to write down its schedules."""
-        await self.call("POST", "/sim/requests/reset")
-        async with asyncio.timeout(_PATIENCE):
-            while True:
-                if "GET /v1/backuptargets" in (await self.call("GET", "/sim/requests"))["requests"]:
-                    return
-                await asyncio.sleep(_LOOK)
-
-    def _log(self) -> str:
-        return "\n".join(self.log.read_text().splitlines()[-20:]) if self.log.exists() else ""
+            raise BenchmarkError(f"{seconds:.0f} s went by without {count} entries {kind}\n{self.tail()}") from None
 
     def configure(
         self,
@@ -173,58 +150,14 @@ class Stage:
         path.write_text(text)
         return path
 
+    @abstractmethod
+    def daemon(self, config: Path) -> AbstractAsyncContextManager[None]:
+        """The daemon, from when it has listed the volumes until it has given everything back."""
+
+    @abstractmethod
     def reload(self) -> None:
         """Have the daemon read its configuration again."""
-        assert self._daemon is not None
-        self._daemon.send_signal(signal.SIGHUP)
 
-    @asynccontextmanager
-    async def daemon(
-        self, config: Path, *, module: str = "lhbackupd", words: tuple[str, ...] = ("run",)
-    ) -> AsyncIterator[None]:
-        """The daemon, from when it has listed the volumes until it has given everything back."""
-        command = ("-m", module, *words, "--config", str(config), "--clock", _words(self.clock))
-        with self.log.open("w") as log:
-            process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=log, stderr=log)
-            self._daemon = process
-            try:
-                await self._listed()
-                yield
-            finally:
-                code = await _end(process)
-        if code != 0:
-            raise BenchmarkError(f"the daemon ended with code {code}\n{self._log()}")
-
-
-@asynccontextmanager
-async def stage(*, nodes: int, speed: float = 1.0) -> AsyncIterator[Stage]:
-    """A simulated Longhorn in a process of its own, with the setting on."""
-    clock = Clock.parse(str(speed))
-    command = ("-m", "lhbackupd", "simulate", "--port", "0", "--nodes", str(nodes), "--clock", _words(clock))
-    with TemporaryDirectory(prefix="lhbackupd-") as folder:
-        process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.PIPE)
-        assert process.stdout is not None
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                url = (await process.stdout.readline()).decode().split()[-1]
-            async with httpx.AsyncClient(base_url=url, timeout=60.0, trust_env=False) as http:
-                made = Stage(http=http, folder=Path(folder), clock=clock, ledger=Ledger(http))
-                await made.call("PUT", f"/v1/settings/{SETTING}", {"value": "true"})
-                yield made
-        finally:
-            await _end(process)
-
-
-def _words(clock: Clock) -> str:
-    return f"{clock.speed}@{clock.epoch}"
-
-
-async def _end(process: asyncio.subprocess.Process) -> int:
-    if process.returncode is None:
-        process.send_signal(signal.SIGTERM)
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            return await process.wait()
-    except TimeoutError:
-        process.kill()
-        return await process.wait()
+    @abstractmethod
+    def tail(self) -> str:
+        """The end of what the daemon said of itself, for whoever has to find out why nothing happened."""

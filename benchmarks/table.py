@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.row import Row
+from benchmarks.row import VIRTUAL, Row
 
 _HELD = {True: "[green]yes", False: "[red]no", None: ""}
 
@@ -17,14 +17,15 @@ def show(console: Console, rows: Iterable[Row], machine: Mapping[str, Any], *, s
     """Print all rows, and the machine under them."""
     size = "smoke: small sizes, a clock that runs faster; only ratios and counts are judged" if smoke else "full"
     table = Table(title=f"lhbackupd beside what it is compared to ({size})", title_justify="left")
-    for name in ("measured", "lhbackupd", "compared to", "bound", "held", "clock", "n", "note"):
-        right = name in {"lhbackupd", "bound", "n"}
+    for name in ("measured", "lhbackupd", "compared to", "Longhorn's job", "bound", "held", "clock", "n", "note"):
+        right = name in {"lhbackupd", "Longhorn's job", "bound", "n"}
         table.add_column(name, justify="right" if right else "left", no_wrap=right, overflow="fold")
     for row in rows:
         beside = "" if row.beside is None else f"{_number(row.beside, row.unit)} "
-        bound = "" if row.bound is None else _number(row.bound, row.unit)
-        cells = (row.what, _number(row.value, row.unit), f"{beside}{row.than}", bound, _HELD[row.held])
-        table.add_row(*cells, f"{row.speed:g}x", str(row.count), row.note)
+        native, bound = ("" if found is None else _number(found, row.unit) for found in (row.native, row.bound))
+        cells = (row.what, _number(row.value, row.unit), f"{beside}{row.than}", native, bound, _HELD[row.held])
+        clock = "virtual" if row.speed == VIRTUAL else f"{row.speed:g}x"
+        table.add_row(*cells, clock, str(row.count), row.note)
     console.print(table)
     memory = f"{machine['memory'] / 2**30:.0f} GiB"
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())

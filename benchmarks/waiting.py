@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.account import lets_go
 from benchmarks.row import Kind, Row
-from benchmarks.stage import stage
+from benchmarks.theatre import stage
 
 #: seconds from when a workload asks until we have let go: of half of them, and of all
 USUAL, MOST = 1.5, 3.0

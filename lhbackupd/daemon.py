@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from datetime import timedelta
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
@@ -103,7 +104,8 @@ class Daemon:
                 tasks.create_task(engine.inventory.run(stop), name="inventory")
                 tasks.create_task(engine.audit.run(stop), name="audit")
                 tasks.create_task(self._reload(hup, done), name="reload")
-                tasks.create_task(self._prune(done), name="prune")
+                history = self._config.state.history
+                tasks.create_task(forget_old(engine.keeper, history, clock=self._clock, done=done), name="prune")
                 tasks.create_task(self._pulse.run(done), name="pulse")
                 for messenger in outside:
                     tasks.create_task(messenger.run(done), name=type(messenger).__name__)
@@ -250,12 +252,6 @@ class Daemon:
             self._engine.keeper.wake()
             self._systemd.tell(READY="1")
 
-    async def _prune(self, done: asyncio.Event) -> None:
-        """Drop finished runs that are older than the history that is to be kept."""
-        while not done.is_set():
-            await self._engine.keeper.forget(self._clock.now() - self._config.state.history)
-            await self._clock.wait(done, _PRUNE_EVERY)
-
     def _advise(self, lines: Iterable[str]) -> None:
         """Log what a configuration says and hardly means, or what a reload cannot take of it."""
         for line in lines:
@@ -273,6 +269,13 @@ class Daemon:
             action="stopped",
         )
         return 1
+
+
+async def forget_old(keeper: Keeper, history: timedelta, *, clock: Clock, done: asyncio.Event) -> None:
+    """Drop finished runs that are older than the history that is to be kept, until `done`."""
+    while not done.is_set():
+        await keeper.forget(clock.now() - history)
+        await clock.wait(done, _PRUNE_EVERY)
 
 
 async def _give_back(keeping: asyncio.Task[None], keeper: Keeper, clock: Clock) -> tuple[Run, ...]:

@@ -5,26 +5,47 @@ own client to the simulated Longhorn's own application. Tests count from the sim
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
 
 import httpx
+import looptime
 
 from lhbackupd.assembly import Engine, assemble
 from lhbackupd.clock import Clock
 from lhbackupd.config import Config, load
 from lhbackupd.core.model import Outcome, Phase, Run
-from lhbackupd.engine.events import Event, Moved
+from lhbackupd.engine.events import Event, Moved, Tell
 from lhbackupd.longhorn.client import Longhorn
+from lhbackupd.longhorn.request import Exchange
 from lhbackupd.simulator.cluster import Cluster
 from lhbackupd.simulator.server import application
+from lhbackupd.surface.health import unready
+from lhbackupd.surface.status import Sources
 
 START = datetime(2026, 3, 2, 1, 58, tzinfo=UTC)
 SETTING = "allow-recurring-job-while-volume-detached"
 MIB = 1024 * 1024
+
+T = TypeVar("T")
+
+_MEMORY = Path("/dev/shm")
+
+
+def passing() -> TemporaryDirectory[str]:
+    """A folder for a journal of which no commit has to survive: in memory, where there is a place for that."""
+    return TemporaryDirectory(prefix="lhbackupd-", dir=_MEMORY if _MEMORY.is_dir() else None)
+
+
+def played(play: Callable[[Path], Coroutine[Any, Any, T]]) -> T:
+    """Play something in virtual time outside the tests; it is given a folder that is removed afterwards."""
+    with passing() as folder, asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
+        return runner.run(play(Path(folder)))
 
 
 class LoopClock:
@@ -53,6 +74,26 @@ async def inline(function: Callable[..., Any], /, *arguments: Any) -> Any:
     return function(*arguments)
 
 
+class Pieces(httpx.AsyncBaseTransport):
+    """Hands answers over in pieces, as they come from a socket: the client reads long lists so."""
+
+    SIZE = 65536
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = await self._inner.handle_async_request(request)
+        whole = await answer.aread()
+        pieces = (whole[start : start + self.SIZE] for start in range(0, len(whole), self.SIZE))
+        return httpx.Response(answer.status_code, headers=answer.headers, content=_given(pieces))
+
+
+async def _given(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
 class Guillotine(httpx.AsyncBaseTransport):
     """Lets a number of requests about runs pass; the next one is never answered, heard by Longhorn or not."""
 
@@ -77,14 +118,18 @@ class Guillotine(httpx.AsyncBaseTransport):
 class Rig:
     """A simulated cluster, and the engines that were started on it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, nodes: int = 3, seed: int = 0) -> None:
         self.folder = folder
         self.clock = LoopClock()
-        self.cluster = Cluster(self.clock)
+        self.cluster = Cluster(self.clock, nodes=nodes, seed=seed)
         transport = httpx.ASGITransport(application(self.cluster))
-        self.transport: httpx.AsyncBaseTransport = transport
+        self.transport: httpx.AsyncBaseTransport = Pieces(transport)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://longhorn")
         self.events: list[Event] = []
+        #: who hears of events; where there are too many to be kept, somebody else than the list
+        self.tell: Tell = self.events.append
+        #: who is told of requests
+        self.observe: Callable[[Exchange], None] | None = None
 
     async def call(self, method: str, path: str, body: object = None) -> Any:
         answer = await self.http.request(method, path, json=body)
@@ -124,8 +169,22 @@ class Rig:
 
     async def assembled(self, config: Config) -> Engine:
         """An engine on this cluster and this folder's journal, not started."""
-        longhorn = Longhorn(url="http://longhorn", transport=self.transport, offload=inline)
-        return await assemble(config, clock=self.clock, longhorn=longhorn, offload=inline, tell=self.events.append)
+        longhorn = Longhorn(url="http://longhorn", transport=self.transport, observe=self.observe, offload=inline)
+        return await assemble(config, clock=self.clock, longhorn=longhorn, offload=inline, tell=self.tell)
+
+    def sources(self, engine: Engine) -> Sources:
+        """What the reports of an engine of this rig are made from."""
+        return Sources(
+            keeper=engine.keeper,
+            inventory=engine.inventory,
+            scheduler=engine.scheduler,
+            clock=self.clock,  # type: ignore[arg-type]
+            origin=engine.origin,
+            url="http://longhorn",
+            version="0.1.0",
+            started=START,
+            unready=partial(unready, keeper=engine.keeper, clock=self.clock),
+        )
 
     @asynccontextmanager
     async def daemon(self, config: Config) -> AsyncIterator[Engine]:

@@ -65,6 +65,10 @@ class Experience:
             known = self.durations.setdefault((run.phase, volume), deque(maxlen=_MEMORY))
             known.append(max(0.0, seconds - SHORTEST))
 
+    def forget(self, volume: str) -> None:
+        """Let go of what is known of a volume that is gone."""
+        self.durations.pop((Phase.BACKING_UP, volume), None)
+
     def expected(self, run: Run, phase: Phase | None = None) -> float | None:
         """How long the phase of `run`, or another, lasts in the quickest quarter of cases; None where nobody knows.
 

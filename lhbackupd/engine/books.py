@@ -124,12 +124,23 @@ class Books:
         """The last few finished runs of a volume, newest first. Raises JournalError."""
         return await self._offload(partial(self._journal.history, volume=volume, limit=_FEW))
 
-    async def forget(self, before: datetime) -> None:
-        """Drop runs from the journal that finished before `before`; if that fails, the next time will do."""
+    async def forget(self, before: datetime) -> list[str]:
+        """Drop runs that finished before `before`, and what is known of volumes without a schedule and a run since.
+
+        Returns those volumes, each once per policy; if the journal fails, the next time will do.
+        """
+        words, schedules = self.protections.items(), self.scheduler.schedules
+        gone = [key for key, word in words if key not in schedules and (word.last_at is None or word.last_at < before)]
         try:
             await self._offload(self._journal.prune, before)
+            await self._offload(self._journal.forget, gone)
         except JournalError as error:
             self.note(error)
+            return []
+        for key in gone:
+            self.protections.pop(key, None)
+            self.durations.known.pop(key, None)
+        return [volume for _, volume in gone]
 
     def bring_back(self, now: datetime) -> None:
         """Put right the times that a wall clock that was ahead has left in memory."""

@@ -290,9 +290,10 @@ class Keeper:
         return True
 
     async def forget(self, before: datetime) -> None:
-        """Drop runs from the journal that finished before `before`.
+        """Drop runs that finished before `before`, and what is known of volumes that have been gone since then.
 
         None are dropped while our clock and Longhorn's disagree: one that is a year ahead would take all of them.
         """
         if not self.housekeeper.doubt():
-            await self.books.forget(before)
+            for volume in await self.books.forget(before):
+                self._runner.experience.forget(volume)

@@ -57,7 +57,7 @@ class Runner:
         self._clock = clock
         self._write = write
         self._stopping = stopping
-        self._experience = Experience()
+        self.experience = Experience()
 
     async def drive(self, run: Run, slot: Slot | None) -> Run:
         """Drive `run` until it is finished, must queue again, or, while stopping, Longhorn alone carries it on."""
@@ -67,7 +67,7 @@ class Runner:
         journal_down = False
         while True:
             seen = await self._look(run, slot, answer, journal_down=journal_down)
-            seen = replace(seen, remaining=self._experience.remaining(run, self._clock.monotonic() - since))
+            seen = replace(seen, remaining=self.experience.remaining(run, self._clock.monotonic() - since))
             now = Now(wall=self._clock.now(), idle=self._clock.monotonic() - began)
             around = self._surroundings
             after, command = decide(run, seen, now, around.policy(run.policy), around.orders.origin)
@@ -75,7 +75,7 @@ class Runner:
             if journal_down:
                 after = run
             if after.phase is not run.phase:
-                self._experience.learn(run, self._clock.monotonic() - since)
+                self.experience.learn(run, self._clock.monotonic() - since)
             if begins(run, after):
                 since = self._clock.monotonic()
             if after.mark != run.mark:
@@ -128,7 +128,7 @@ class Runner:
         now = self._clock.monotonic()
         if silent is not None:
             return pause(now - silent, None, longest=UNANSWERED)
-        return pause(now - since, self._experience.expected(run), longest=self._longest(run))
+        return pause(now - since, self.experience.expected(run), longest=self._longest(run))
 
     def _longest(self, run: Run) -> float:
         """How long we may look away: little where a workload must not wait, long where nothing but waiting is left."""

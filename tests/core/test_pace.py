@@ -108,3 +108,12 @@ def test_a_backup_is_expected_from_its_request_on() -> None:
     ready = replace(RUN, phase=Phase.BACKING_UP)
     assert begins(ready, replace(ready, asked_at=NOW))
     assert not begins(ready, replace(ready, progress=50))
+
+
+def test_of_a_volume_that_is_gone_nothing_is_known_any_more() -> None:
+    known, run = Experience(), replace(RUN, phase=Phase.BACKING_UP)
+    known.learn(run, 60.0)
+    known.learn(replace(run, volume="other"), 20.0)
+    known.forget(run.volume)
+    assert [volume for _, volume in known.durations] == ["", "other"]
+    known.forget(run.volume)

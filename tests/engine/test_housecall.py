@@ -6,9 +6,8 @@ import pytest
 
 from lhbackupd.engine.journal import JournalError
 from lhbackupd.surface.findings import Level
-from lhbackupd.surface.health import unready
 from lhbackupd.surface.housecall import house_call
-from lhbackupd.surface.status import Sources, report
+from lhbackupd.surface.status import report
 from tests.rig import Rig, inline
 
 pytestmark = pytest.mark.looptime
@@ -18,17 +17,7 @@ async def test_the_daemon_says_what_the_command_says_and_survives_what_is_broken
     await rig.volume("db", data=4096)
     async with rig.daemon(rig.config()) as engine:
         await rig.finished(1)
-        sources = Sources(
-            keeper=engine.keeper,
-            inventory=engine.inventory,
-            scheduler=engine.scheduler,
-            clock=rig.clock,
-            origin=engine.origin,
-            url="http://longhorn",
-            version="0.1.0",
-            started=rig.clock.now(),
-            unready=partial(unready, keeper=engine.keeper, clock=rig.clock),
-        )
+        sources = rig.sources(engine)
         call = partial(
             house_call,
             sources=sources,

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from lhbackupd.core.model import Outcome, Phase
 from lhbackupd.engine.events import Defect, JournalTrouble, Missed, Moved, Pruned, Rescheduled
+from lhbackupd.engine.journal import JournalError
 from tests.rig import MIB, Rig
 
 pytestmark = pytest.mark.looptime
@@ -166,6 +168,37 @@ async def test_only_so_many_backups_of_a_policy_are_kept(rig: Rig) -> None:
     assert sorted(backup["name"] for backup in await rig.backups("db")) == sorted(completed[-2:])
     pruned = [one.backup.name for event in rig.events if isinstance(event, Pruned) for one in event.deleted]
     assert pruned == completed[:-2]
+
+
+async def test_what_is_known_of_a_volume_goes_when_it_has_been_gone_for_as_long_as_history_is_kept(rig: Rig) -> None:
+    await rig.volume("db", data=MIB)
+    await rig.volume("stays", data=MIB)
+    async with rig.daemon(rig.config(cron='"0 2 * * *"')) as engine:
+        await rig.finished(2)
+        await rig.call("DELETE", "/v1/volumes/db")
+        await rig.until(lambda: "db" not in {volume for _, volume in engine.scheduler.schedules})
+        await engine.keeper.forget(rig.clock.now() - timedelta(days=1))
+        assert {word.volume for word in engine.journal.protections()} == {"db", "stays"}
+        await engine.keeper.forget(rig.clock.now())
+        assert [word.volume for word in engine.journal.protections()] == ["stays"]
+        assert [volume for _, volume in engine.keeper.books.protections] == ["stays"]
+        assert "db" not in {volume for _, volume in engine.keeper.books.durations.known}
+        assert "db" not in {volume for _, volume in engine.keeper._runner.experience.durations}
+
+
+async def test_what_is_known_stays_where_the_journal_fails_to_forget_it(rig: Rig) -> None:
+    await rig.volume("db", data=MIB)
+    async with rig.daemon(rig.config(cron='"0 2 * * *"')) as engine:
+        await rig.finished(1)
+        await rig.call("DELETE", "/v1/volumes/db")
+        await rig.until(lambda: not engine.scheduler.schedules)
+
+        def fails(_gone: object) -> None:
+            raise JournalError("disk I/O error")
+
+        engine.journal.forget = fails  # type: ignore[method-assign]
+        await engine.keeper.forget(rig.clock.now())
+        assert [volume for _, volume in engine.keeper.books.protections] == ["db"]
 
 
 async def test_stopping_in_the_middle_gives_back_and_queues_again(rig: Rig) -> None:

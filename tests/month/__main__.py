@@ -5,18 +5,14 @@ outages and restarts. Exit code 1 if a claim was later than the truth, earlier t
 """
 
 import argparse
-import asyncio
 import json
 import sys
-import tempfile
+from functools import partial
 from pathlib import Path
 
-import looptime
+from tests.rig import played
 
 from .play import Month, Size, lines
-
-#: no commit of a month has to survive it
-_MEMORY = Path("/dev/shm")
 
 
 async def _played(size: Size, folder: Path) -> Month:
@@ -35,11 +31,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one line of JSON instead of words")
     asked = parser.parse_args()
     size = Size(days=asked.days, volumes=asked.volumes, seed=asked.seed, poll=asked.poll)
-    with (
-        tempfile.TemporaryDirectory(prefix="month-", dir=_MEMORY if _MEMORY.is_dir() else None) as folder,
-        asyncio.Runner(loop_factory=looptime.new_event_loop) as runner,
-    ):
-        month = runner.run(_played(size, Path(folder)))
+    month = played(partial(_played, size))
     if asked.json:
         sys.stdout.write(json.dumps(month.facts()) + "\n")
     else:

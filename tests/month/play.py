@@ -9,13 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 import lhbackupd.engine.keeper
 from lhbackupd.assembly import Engine
 from lhbackupd.engine.events import Event, Moved, Polled
-from lhbackupd.simulator.cluster import Cluster
-from lhbackupd.simulator.server import application
 from tests.rig import MIB, Rig
 
 from .judge import Judge
@@ -45,11 +41,8 @@ class Month:
     def __init__(self, folder: Path, size: Size) -> None:
         self._size = size
         self._random = random.Random(size.seed)
-        self._rig = rig = Rig(folder)
-        rig.cluster = Cluster(rig.clock, nodes=6, seed=size.seed)
-        rig.transport = httpx.ASGITransport(application(rig.cluster))
-        rig.http = httpx.AsyncClient(transport=rig.transport, base_url="http://longhorn")
-        rig.events = _Listened(self._heard)
+        self._rig = rig = Rig(folder, nodes=6, seed=size.seed)
+        rig.tell = self._heard  # a month has too many events to be kept
         self.truth = Truth(rig.cluster.world)
         self.judge = Judge(truth=self.truth, period=timedelta(seconds=size.poll))
         self.counts: dict[str, int] = {}
@@ -201,17 +194,6 @@ class Month:
             verdict = watch.verdict(key, now=now, next_due=due[trigger], run=runs.get(key)).state
             last = word.last_success if word else None
             self.judge.alarm(key, rpo=policy.rpo, now=now, last_success=last, verdict=verdict, oldest=oldest)
-
-
-class _Listened(list[Event]):
-    """Where the rig puts events: handed on, and not kept, since a month has many."""
-
-    def __init__(self, heard: Any) -> None:
-        super().__init__()
-        self._heard = heard
-
-    def append(self, event: Event) -> None:
-        self._heard(event)
 
 
 def lines(month: Month) -> Iterator[str]:

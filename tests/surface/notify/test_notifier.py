@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import structlog
-from typing_extensions import override
 
 from lhbackupd.assembly import Engine
 from lhbackupd.config import Config
@@ -18,25 +17,11 @@ from lhbackupd.engine.events import Event
 from lhbackupd.engine.journal import JournalError
 from lhbackupd.surface.notify import Notifier
 from lhbackupd.surface.notify.notifier import Habits
-from lhbackupd.surface.status import Sources, report
-from tests.rig import MIB, START, Rig, inline
+from lhbackupd.surface.status import report
+from tests.rig import MIB, Rig, inline
 from tests.surface.notify.receivers import Inbox
 
 pytestmark = pytest.mark.looptime
-
-
-class Ears(list[Event]):
-    """The rig's events, heard by a notifier as well."""
-
-    def __init__(self, known: list[Event]) -> None:
-        super().__init__(known)
-        self.notifier: Notifier | None = None
-
-    @override
-    def append(self, event: Event) -> None:
-        super().append(event)
-        if self.notifier is not None:
-            self.notifier(event)
 
 
 class Office:
@@ -48,35 +33,30 @@ class Office:
         self.other: Inbox | None = None
         self.counted: Counter[str] = Counter()
         self.digest = "off"
-        self.ears = Ears(rig.events)
-        rig.events = self.ears
+        self.notifier: Notifier | None = None
+        rig.tell = self._heard
+
+    def _heard(self, event: Event) -> None:
+        self.rig.events.append(event)
+        if self.notifier is not None:
+            self.notifier(event)
 
     @asynccontextmanager
     async def open(self, config: Config) -> AsyncIterator[Engine]:
         """A daemon, from its start to its end."""
         async with self.rig.daemon(config) as engine:
             done = asyncio.Event()
-            self.ears.notifier = self._notifier(engine)
-            telling = asyncio.create_task(self.ears.notifier.run(done))
+            self.notifier = self._notifier(engine)
+            telling = asyncio.create_task(self.notifier.run(done))
             try:
                 yield engine
             finally:
                 done.set()
                 await telling
-                self.ears.notifier = None
+                self.notifier = None
 
     def _notifier(self, engine: Engine) -> Notifier:
-        sources = Sources(
-            keeper=engine.keeper,
-            inventory=engine.inventory,
-            scheduler=engine.scheduler,
-            clock=self.rig.clock,  # type: ignore[arg-type]
-            origin=engine.origin,
-            url="http://longhorn",
-            version="0",
-            started=START,
-            unready=tuple,
-        )
+        sources = self.rig.sources(engine)
         channels = {"ops": self.inbox} | ({"other": self.other} if self.other else {})
         return Notifier(
             habits=Habits(instance="lhbackupd", digest=self.digest, timezone="UTC", every=60.0),
