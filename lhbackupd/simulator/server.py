@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import msgspec
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -169,7 +169,8 @@ class Exposed:
                 message = {**message, "headers": [*message.get("headers", []), (b"date", date)]}
             await send(message)
 
-        await self._app(scope, receive, dated)
+        with contextlib.suppress(ClientDisconnect):  # it left before it had said all: there is nobody to answer
+            await self._app(scope, receive, dated)
 
 
 def application(cluster: Cluster) -> Starlette:
