@@ -9,16 +9,14 @@ from lhbackupd.simulator.server import Exposed, application
 
 async def test_a_client_that_leaves_in_the_middle_of_its_request_changes_nothing_and_breaks_nothing() -> None:
     cluster = Cluster(Clock())
-    answered: list[Any] = []
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
-        answered.append(message)
+        """Nobody hears it."""
 
     scope = {"type": "http", "method": "POST", "path": "/v1/volumes", "query_string": b"", "headers": []}
     scope |= {"scheme": "http", "server": ("longhorn", 80), "root_path": ""}
     await Exposed(application(cluster), cluster.clock)(scope, receive, send)
-    assert answered == []
     assert cluster.world.volumes == {}

@@ -22,6 +22,8 @@ from lhbackupd.engine.schema import NOTES, PROTECTION, RUNS
 
 #: how much of the second quarter's mean the last quarter's may be
 GROWTH = 1.05
+#: glibc's malloc.h
+_M_ARENA_MAX = -8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,16 @@ def look(engine: sa.Engine, registry: CollectorRegistry, *, volumes: set[str], o
             series=series,
             ghosts=ghosts,
         )
+
+
+def one_arena() -> None:
+    """Have threads that come later share the allocator's one arena. Only glibc has several.
+
+    It gives each thread one, and the threads of a poll over HTTP, which are the soak's own, leave what they have not
+    given back in theirs: steps of half a list of volumes that have nothing to do with the daemon.
+    """
+    if tune := getattr(ctypes.CDLL(None), "mallopt", None):
+        tune(_M_ARENA_MAX, 1)
 
 
 def _trim() -> None:

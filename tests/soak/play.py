@@ -108,6 +108,7 @@ class Soak:
     async def play(self) -> None:
         """All of it."""
         began = time.monotonic()
+        gauge.one_arena()
         rig, size = self._rig, self._size
         lhbackupd.engine.keeper.TURN = 60.0  # a turn of the loop where there is nothing to do costs as much as any
         await rig.allow()
