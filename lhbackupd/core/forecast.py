@@ -69,11 +69,9 @@ class _Play:
         #: runs in the queue, by policy
         self._queued: Counter[str] = Counter()
         self._exposed = dict(outlook.exposed)
-        #: the policies of each volume that promise an RPO
-        self._promising: dict[str, list[Policy]] = {}
-        for name, volume in outlook.schedules:
-            if outlook.policies[name].rpo is not None:
-                self._promising.setdefault(volume, []).append(outlook.policies[name])
+        promised = ((key, outlook.policies[key[0]].rpo) for key in outlook.schedules)
+        #: the RPOs, by policy and volume
+        self._promised = {key: rpo for key, rpo in promised if rpo is not None}
         self._misses: list[Miss] = []
         self._number = 0
         self.now = outlook.at
@@ -114,10 +112,9 @@ class _Play:
         for run, end in self._active.values():
             self._protect(run, end)
         yield from (miss for miss in self._misses if miss.at <= until)
-        for volume, policies in self._promising.items():
-            for policy in policies:
-                if policy.rpo and (at := self._since(volume) + policy.rpo) <= until:
-                    yield Miss(policy=policy.name, volume=volume, at=at, until=None)
+        for key, rpo in self._promised.items():
+            if (at := self._since(key) + rpo) <= until:
+                yield Miss(policy=key[0], volume=key[1], at=at, until=None)
 
     def _at(self, when: datetime, happens: Callable[[], None], *, end: bool = False) -> None:
         self._number += 1
@@ -162,7 +159,7 @@ class _Play:
             return
         assert volume is not None
         seconds = outlook.durations.expected(run.policy, run.volume)
-        asks = claim(run, policy, seconds=seconds, exposed=self._exposed.get(run.volume))
+        asks = claim(run, policy, seconds=seconds, exposed=self._exposed.get((run.policy, run.volume)))
         self._queue.add(run, asks, nodes=places(volume, outlook.nodes), target=volume.backup_target)
         self._queued[run.policy] += 1
 
@@ -215,17 +212,16 @@ class _Play:
         self.ends[run.id] = end
         self._protect(run, end)
 
-    def _since(self, volume: str) -> datetime:
-        return self._exposed.get(volume, self._outlook.at)
+    def _since(self, key: tuple[str, str]) -> datetime:
+        return self._exposed.get(key, self._outlook.at)
 
     def _protect(self, run: Run, end: datetime) -> None:
-        """When `run` ends, what was written before it began is in a backup."""
-        since = self._since(run.volume)
-        for policy in self._promising.get(run.volume, ()):
-            assert policy.rpo is not None
-            if since + policy.rpo < end:
-                self._misses.append(Miss(policy=policy.name, volume=run.volume, at=since + policy.rpo, until=end))
-        self._exposed[run.volume] = max(since, run.started_at or since)
+        """When `run` ends, what was written before it began is in a backup of its policy."""
+        key = (run.policy, run.volume)
+        since, rpo = self._since(key), self._promised.get(key)
+        if rpo is not None and since + rpo < end:
+            self._misses.append(Miss(policy=run.policy, volume=run.volume, at=since + rpo, until=end))
+        self._exposed[key] = max(since, run.started_at or since)
 
 
 def _plan(run: Run) -> Planned:

@@ -35,8 +35,8 @@ class Outlook:
     durations: Durations = field(default_factory=Durations)
     waiting: Collection[Run] = ()
     active: Collection[Run] = ()
-    #: by volume, since when it may hold data that no backup holds; one that is not named counts from `at`
-    exposed: Mapping[str, datetime] = field(default_factory=dict)
+    #: by policy and volume, since when there may be data that no backup holds; what is not named counts from `at`
+    exposed: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
     #: when a policy is due next for a volume, after a moment
     due: Callable[[Policy, str, datetime], datetime] = next_due
     #: when a policy lets runs begin, that moment or the first one after it

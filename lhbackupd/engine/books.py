@@ -104,13 +104,10 @@ class Books:
         """What `run` asks of the order; of one that goes on, the seconds that are left."""
         return claim(run, policy, seconds=self.durations.left(run, self._clock.now()), exposed=exposed)
 
-    def exposed(self) -> dict[str, datetime]:
-        """By volume, up to when its data is in a backup of one of its policies; what came later may be in none."""
-        found: dict[str, datetime] = {}
-        for (_, volume), word in tuple(self.protections.items()):
-            if word.protected_until is not None:
-                found[volume] = max(word.protected_until, found.get(volume, word.protected_until))
-        return found
+    def protected_until(self) -> dict[Key, datetime]:
+        """Up to when data is in a backup, by policy and volume; what came later may be in none."""
+        words = tuple(self.protections.items())
+        return {key: word.protected_until for key, word in words if word.protected_until is not None}
 
     async def next_wakeup(self) -> datetime | None:
         """When a schedule is due next; None where there is none, or while the job store cannot be read."""

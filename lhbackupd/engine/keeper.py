@@ -108,8 +108,9 @@ class Keeper:
 
     def claims(self, runs: Collection[Run]) -> dict[str, Claim]:
         """What runs ask of the order, by their ids."""
-        exposed = self.watch.exposed({run.volume for run in runs})
-        return {run.id: self.books.claim(run, self.policy(run.policy), exposed.get(run.volume)) for run in runs}
+        keys = {run.id: (run.policy, run.volume) for run in runs}
+        exposed = self.watch.exposed(keys.values())
+        return {run.id: self.books.claim(run, self.policy(run.policy), exposed.get(keys[run.id])) for run in runs}
 
     @property
     def picture(self) -> Picture:

@@ -95,20 +95,15 @@ class Watch:
         """By policy and volume; empty until the journal was read and Longhorn polled."""
         return self._memory.exposures
 
-    def exposed(self, volumes: Iterable[str] | None = None) -> dict[str, datetime]:
-        """Since when `volumes`, or all, may have data that is in no backup of one of their policies.
+    def exposed(self, keys: Iterable[Key] | None = None) -> dict[Key, datetime]:
+        """Since when there may be data that is in no backup, by policy and volume, of `keys` or all.
 
-        Before the first poll, since they last had none. May be called from threads.
+        Before the first poll, since there last was none. May be called from threads.
         """
         if not self.exposures:
-            return self._books.exposed()
-        keys, exposures = self._keys(), self.exposures
-        found = {
-            volume: [one.unprotected_since for key in keys.get(volume, ()) if (one := exposures.get(key)) is not None]
-            for volume in (keys if volumes is None else volumes)
-        }
-        moments = {volume: [since for since in sinces if since is not None] for volume, sinces in found.items()}
-        return {volume: min(sinces) for volume, sinces in moments.items() if sinces}
+            return self._books.protected_until()
+        known = tuple(self.exposures.items()) if keys is None else ((key, self.exposures.get(key)) for key in keys)
+        return {key: one.unprotected_since for key, one in known if one is not None and one.unprotected_since}
 
     def polled(self, before: Picture, after: Picture) -> None:
         """Longhorn has been polled."""

@@ -64,7 +64,9 @@ def explain(sources: Sources, name: str, seen: CloseUp) -> Explanation:
         pvc_namespace=volume.pvc_namespace if volume else "",
         state=_state(volume) if volume else picture.broken.get(name, ""),
         size=volume.size if volume else 0,
-        protected_until=keeper.books.exposed().get(name),
+        protected_until=max(
+            (until for key, until in keeper.books.protected_until().items() if key[1] == name), default=None
+        ),
         policies=words,
         unfinished=tuple(_run(run) for run in runs),
         finished=tuple(_run(run) for run in seen.runs),

@@ -175,12 +175,14 @@ WITH_RPO = replace(NIGHTLY, rpo=timedelta(hours=26))
 
 
 def test_an_rpo_that_is_met_is_no_matter() -> None:
-    given = outlook(volume("db"), policy=WITH_RPO, exposed={"db": night(-24)}, durations=lasting(db=600))
+    given = outlook(volume("db"), policy=WITH_RPO, exposed={("nightly", "db"): night(-24)}, durations=lasting(db=600))
     assert forecast(given, NOON + 7 * DAY).misses == ()
 
 
 def test_an_rpo_that_passes_before_the_run_has_ended_is_missed_until_then() -> None:
-    given = outlook(volume("db"), policy=WITH_RPO, exposed={"db": night(-24)}, durations=lasting(db=3 * 3600))
+    given = outlook(
+        volume("db"), policy=WITH_RPO, exposed={("nightly", "db"): night(-24)}, durations=lasting(db=3 * 3600)
+    )
     first, *rest = forecast(given, NOON + 2 * DAY).misses
     assert first == Miss(policy="nightly", volume="db", at=night(2), until=night(3))
     assert [miss.at for miss in rest] == [night(26)]
@@ -191,23 +193,26 @@ def test_an_rpo_of_a_volume_that_no_run_backs_up_is_missed_for_good_and_one_that
     assert forecast(given, NOON + 2 * DAY).misses == (
         Miss(policy="nightly", volume="db", at=NOON + timedelta(hours=26), until=None),
     )
-    given = replace(given, exposed={"db": NOON - 9 * DAY})
+    given = replace(given, exposed={("nightly", "db"): NOON - 9 * DAY})
     assert forecast(given, NOON + DAY).misses[0].at == NOON - 9 * DAY + timedelta(hours=26)
 
 
 def test_an_rpo_that_is_violated_while_the_last_run_still_goes_ends_with_that() -> None:
-    given = outlook(volume("db"), policy=WITH_RPO, exposed={"db": night(-24)}, durations=lasting(db=5 * 3600))
+    given = outlook(
+        volume("db"), policy=WITH_RPO, exposed={("nightly", "db"): night(-24)}, durations=lasting(db=5 * 3600)
+    )
     (miss,) = forecast(given, night(3)).misses
     assert (miss.at, miss.until) == (night(2), night(5))
     assert forecast(given, night(1)).misses == ()
 
 
-def test_another_policys_backup_protects_as_well() -> None:
+def test_what_one_policy_has_not_backed_up_for_long_breaks_no_promise_of_another() -> None:
     both = {"nightly": WITH_RPO, "hourly": HOURLY}
     given = outlook(
-        volume("db"), policies=both, schedules=[("nightly", "db"), ("hourly", "db")], exposed={"db": night(-24)}
+        volume("db"), policies=both, schedules=[("nightly", "db"), ("hourly", "db")], durations=lasting(db=60)
     )
-    assert forecast(replace(given, durations=lasting(db=60)), NOON + 2 * DAY).misses == ()
+    known = {("nightly", "db"): night(-24), ("hourly", "db"): NOON - 90 * DAY}
+    assert forecast(replace(given, exposed=known), NOON + 2 * DAY).misses == ()
 
 
 def opens_at_three(_policy: Policy, moment: datetime) -> datetime:

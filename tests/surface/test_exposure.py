@@ -130,12 +130,10 @@ def test_an_objective_in_words(state: Rpo, expected: str) -> None:
     assert words.objective(Judgement(state=state), HOUR) == expected
 
 
-def test_of_several_policies_the_earliest_exposure_counts_and_only_volumes_that_are_asked_for(house: House) -> None:
+def test_each_policy_has_an_exposure_of_its_own_and_only_those_that_are_asked_for_are_given(house: House) -> None:
     house.has(volume("pvc-a"), volume("pvc-b"))
     house.has(volume("pvc-a"), volume("pvc-b"), policy=replace(NIGHTLY, name="hourly"))
     early, late = NOON - 5 * HOUR, NOON - 2 * HOUR
-    house.exposed(
-        written(late), written(early, policy="hourly"), written(late, volume="pvc-b"), replace(CLEAR, volume="pvc-c")
-    )
-    assert house.keeper.watch.exposed() == {"pvc-a": early, "pvc-b": late}
-    assert house.keeper.watch.exposed(["pvc-b", "pvc-x"]) == {"pvc-b": late}
+    house.exposed(written(late), written(early, policy="hourly"), replace(CLEAR, volume="pvc-b"))
+    assert house.keeper.watch.exposed() == {("nightly", "pvc-a"): late, ("hourly", "pvc-a"): early}
+    assert house.keeper.watch.exposed([("nightly", "pvc-a"), ("nightly", "pvc-b")]) == {("nightly", "pvc-a"): late}

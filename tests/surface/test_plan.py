@@ -53,7 +53,7 @@ def test_a_plan_is_made_from_schedules_queue_and_history(house: House) -> None:
     assert [(peak.name, peak.most, peak.limit) for peak in made.nodes] == [("node-1", 1, 1)]
     assert [(peak.name, peak.most, peak.limit) for peak in made.targets] == [("default", 1, 4)]
     assert (made.overruns, made.put_off, made.misses, made.whole) == (0, 0, (), True)
-    assert outlook(house.sources).exposed == {"pvc-a": TODAY}
+    assert outlook(house.sources).exposed == {("nightly", "pvc-a"): TODAY}
 
 
 def test_runs_are_planned_for_when_their_window_opens(house: House) -> None:
