@@ -69,6 +69,8 @@ class Trail:
     #: the last attach of ours that the events have shown, by Longhorn's clock, and when they first did
     ours: datetime | None = None
     shown: datetime | None = None
+    #: the last attach by somebody else that they have shown, by Longhorn's clock
+    theirs: datetime | None = None
     #: when a look last showed that somebody may have had it, or that such things go unseen; and by what, in words
     touched: datetime | None = None
     words: str = ""
@@ -128,7 +130,7 @@ def attaches_seen(
     if strange and not busy:
         last = max(marks[mark] for mark in strange)
         words = f"Longhorn's events show that somebody has attached it, at {last:%Y-%m-%d %H:%M:%S} UTC"
-        trail = replace(trail, touched=at, words=words)
+        trail = replace(trail, touched=at, words=words, theirs=last)
     elif _forgotten(trail, marks, at):
         trail = replace(trail, touched=at, words="Longhorn's events are forgotten too soon: our own attach is gone")
     kept = tuple(sorted(marks.keys() - strange if busy else marks))

@@ -14,6 +14,7 @@ from lhbackupd.clock import Clock
 from lhbackupd.core.commands import Seen
 from lhbackupd.core.evidence import OVERLAP, Evidence, Lookout, Trail, at_rest, attaches_seen, rested
 from lhbackupd.core.model import Run
+from lhbackupd.core.signs import Sign
 from lhbackupd.engine.books import Books
 from lhbackupd.engine.events import ClockStepped, Event, Moved
 from lhbackupd.engine.intake import Offload
@@ -157,10 +158,17 @@ class Trails:
             self._had |= had - poll.rested
             for name, trail in changes.items():
                 self._notes.put(_TRAIL, name, trail)
+                self._tell_watch(name, trail)
             if changes:
                 self._trails = {name: trail for name, trail in {**self._trails, **changes}.items() if trail is not None}
             if poll.attaches is not None:
                 self._looked(poll)
+
+    def _tell_watch(self, name: str, trail: Trail | None) -> None:
+        """An attach that the events show for the first time is a sign, of a time after the look before."""
+        before = self._trails.get(name)
+        if trail is not None and self._looks is not None and trail.theirs != (before.theirs if before else None):
+            self._watch.shown(name, Sign(since=self._looks.last.wall, certain=False, words=trail.words))
 
     def _looked(self, poll: _Poll) -> None:
         """The events were looked at; too long after the last time, and what lies between is unknown."""

@@ -20,7 +20,7 @@ from lhbackupd.core.cluster import Volume
 from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Mode, Policy, Run
 from lhbackupd.core.rpo import Judgement, Rpo, expected_at, judge
-from lhbackupd.core.signs import Window, anew, look
+from lhbackupd.core.signs import Sign, Window, anew, look
 from lhbackupd.engine.books import Books
 from lhbackupd.engine.events import BackupLost, ClockStepped, Event, Moved, RpoMoved, Tell
 from lhbackupd.engine.intake import Offload
@@ -110,6 +110,12 @@ class Watch:
         if self._read:  # there is nothing yet to compare it with, and the next poll shows as much
             self._inbox.append(_Polled(before, after, self._clock.monotonic()))
             self._woken.set()
+
+    def shown(self, volume: str, sign: Sign) -> None:
+        """Something else than the list of volumes shows that data may have been written."""
+        for key in self._keys().get(volume, ()):
+            if (known := self.exposures.get(key)) is not None:
+                self._memory.put(key, exposure.shown(known, sign))
 
     def heard(self, event: Event) -> None:
         """Something happened in the engine."""

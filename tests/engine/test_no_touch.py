@@ -112,6 +112,23 @@ async def test_an_attach_of_seconds_that_only_the_events_show_is_followed_by_an_
     assert not any(run.hidden for run in runs)  # the events had shown it
 
 
+async def test_an_attach_that_only_the_events_show_leaves_a_doubt_at_once(rig: Rig) -> None:
+    await rig.volume("db", data=8 * MIB)
+    async with rig.daemon(config(rig, **LONG)) as engine:
+        watch = engine.keeper.watch
+        await minute(rig, 14.1)
+        assert watch.exposures["often", "db"].unprotected_since is None
+        written = rig.clock.now()
+        await quick_write(rig, "db")
+        await rig.clock.sleep(45)
+        known = watch.exposures["often", "db"]
+        assert known.doubt is not None
+        assert written - timedelta(seconds=40) <= known.doubt <= written
+        assert "somebody has attached it" in known.why
+        await minute(rig, 24)
+        assert watch.exposures["often", "db"].unprotected_since is None  # the run of minute 22 has inspected it
+
+
 async def test_a_pod_that_used_the_volume_is_followed_by_an_inspection(rig: Rig) -> None:
     async def deeds() -> None:
         await minute(rig, 14)
