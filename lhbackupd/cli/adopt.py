@@ -41,7 +41,7 @@ def command(config_path: Path, origin: str | None, clock: Clock, as_json: bool) 
     lhbackupd adopt
     lhbackupd prune --dry-run --origin 5eed0001
     lhbackupd adopt --origin 5eed0001
-    """  # noqa: D301 -- click wants the character itself
+    """
     config = read_config(config_path)
     if origin is not None:
         _adopt_origin(config, clock, origin, as_json=as_json)

@@ -30,7 +30,7 @@ def command(volumes: tuple[str, ...], config_path: Path, policy: str | None, wai
     \b
     lhbackupd backup pvc-4f1c2a
     lhbackupd backup pvc-4f1c2a pvc-77d0b1 --policy nightly --wait
-    """  # noqa: D301 -- click wants the character itself
+    """
     config = read_config(config_path)
     body = {"volumes": list(volumes), "policy": policy}
     raw, asked = order(config, "/v1/backup", body, Asked)

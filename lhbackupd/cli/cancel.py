@@ -26,7 +26,7 @@ def command(run: str, config_path: Path, wait: bool, as_json: bool) -> None:
 
     \b
     lhbackupd cancel 69a4f30c1b22aa --wait
-    """  # noqa: D301 -- click wants the character itself
+    """
     config = read_config(config_path)
     raw, state = order(config, "/v1/cancel", {"run": run}, RunState)
     if wait and not state.finished:

@@ -17,7 +17,7 @@ def command(shell: str) -> None:
     bash   eval "$(lhbackupd completion bash)"          in ~/.bashrc
     zsh    eval "$(lhbackupd completion zsh)"           in ~/.zshrc
     fish   lhbackupd completion fish | source           in ~/.config/fish/config.fish
-    """  # noqa: D301 -- click wants the character itself
+    """
     from lhbackupd.cli.main import main
 
     found = get_completion_class(shell)

@@ -28,7 +28,7 @@ def check_command(config_path: Path, as_json: bool) -> None:
     \b
     lhbackupd config check
     lhbackupd config check --config new.toml --json
-    """  # noqa: D301 -- click wants the character itself
+    """
     config, faults = None, []
     try:
         config = load(config_path)
@@ -66,7 +66,7 @@ def show_command(config_path: Path) -> None:
 
     \b
     lhbackupd config show
-    """  # noqa: D301 -- click wants the character itself
+    """
     click.echo(show(read_config(config_path)), nl=False)
 
 
@@ -78,7 +78,7 @@ def example_command() -> None:
 
     \b
     lhbackupd config example
-    """  # noqa: D301 -- click wants the character itself
+    """
     click.echo(example(), nl=False)
 
 
@@ -90,5 +90,5 @@ def reference_command() -> None:
 
     \b
     lhbackupd config reference
-    """  # noqa: D301 -- click wants the character itself
+    """
     click.echo(reference(), nl=False)

@@ -42,7 +42,7 @@ def command(config_path: Path, clock: Clock, as_json: bool) -> None:
     \b
     lhbackupd doctor
     lhbackupd doctor --json
-    """  # noqa: D301 -- click wants the character itself
+    """
     try:
         config = load(config_path)
         facts = gather(config, clock)

@@ -33,7 +33,7 @@ def command(volume: str, config_path: Path, everything: bool, as_json: bool) -> 
     \b
     lhbackupd explain pvc-4f1c2a
     lhbackupd explain pvc-4f1c2a --all
-    """  # noqa: D301 -- click wants the character itself
+    """
     config = read_config(config_path)
     if not NAME.fullmatch(volume):
         die([NO_NAME], USAGE)

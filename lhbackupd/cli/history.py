@@ -27,7 +27,7 @@ def command(volume: str | None, config_path: Path, policy: str | None, limit: in
     \b
     lhbackupd history
     lhbackupd history pvc-4f1c2a --policy nightly --limit 200 --json
-    """  # noqa: D301 -- click wants the character itself
+    """
     from lhbackupd.engine.journal import Journal, JournalError
 
     config = read_config(config_path)

@@ -37,7 +37,7 @@ def command(config_path: Path, clock: Clock, url: str | None) -> None:
     \b
     lhbackupd import-jobs
     lhbackupd import-jobs --url http://longhorn-backend:9500
-    """  # noqa: D301 -- click wants the character itself
+    """
     config = _config(config_path, url)
     try:
         jobs, members, faults = asyncio.run(_read(config, clock))

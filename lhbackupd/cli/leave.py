@@ -39,7 +39,7 @@ def command(config_path: Path, clock: Clock, as_json: bool) -> None:
 
     \b
     lhbackupd leave
-    """  # noqa: D301 -- click wants the character itself
+    """
     config = read_config(config_path)
     try:
         with ExitStack() as stack:

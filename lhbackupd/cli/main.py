@@ -61,7 +61,7 @@ def main(**_: Any) -> None:
     lhbackupd doctor               find out why it does not work
 
     Exit code 0 fine, 1 something is unprotected or failed, 2 wrong usage or configuration, 3 not reachable.
-    """  # noqa: D301 -- click wants the character itself
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # a sign that a terminal does not know is no reason to end with a traceback

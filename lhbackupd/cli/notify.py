@@ -27,7 +27,7 @@ def test_command(config_path: Path, clock: Clock) -> None:
 
     \b
     lhbackupd notify test
-    """  # noqa: D301 -- click wants the character itself
+    """
     config = read_config(config_path)
     if config.notify.urls_file is None:
         die([f"{config_path}: notify.urls_file is not set, so there is no channel to test"], USAGE)

@@ -42,7 +42,7 @@ def pause(
     \b
     lhbackupd pause --policy nightly --for 2h --reason "new disks in the NAS"
     lhbackupd pause --all
-    """  # noqa: D301 -- click wants the character itself
+    """
     config = read_config(config_path)
     body = {"policy": _which(policy, everything), "seconds": seconds, "reason": reason}
     raw, answer = order(config, "/v1/pause", body, Paused)
@@ -67,7 +67,7 @@ def resume(config_path: Path, policy: str | None, everything: bool, as_json: boo
     \b
     lhbackupd resume --policy nightly
     lhbackupd resume --all
-    """  # noqa: D301 -- click wants the character itself
+    """
     config = read_config(config_path)
     raw, answer = order(config, "/v1/resume", {"policy": _which(policy, everything)}, Resumed)
     if as_json:

@@ -34,7 +34,7 @@ def command(config_path: Path, reach: str, every_run: bool, as_json: bool) -> No
     \b
     lhbackupd plan --next 7d
     lhbackupd plan --next 1d --runs
-    """  # noqa: D301 -- click wants the character itself
+    """
     raw, plan = ask(read_config(config_path), f"plan.json?next={quote(reach)}", Plan, timeout=_TIMEOUT)
     if as_json:
         click.echo(raw)

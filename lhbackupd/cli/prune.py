@@ -75,7 +75,7 @@ def command(
     \b
     lhbackupd prune --dry-run --policy nightly
     lhbackupd prune --volume pvc-4f1c2a
-    """  # noqa: D301 -- click wants the character itself
+    """
     config = read_config(config_path)
     if origins and not dry_run:
         raise click.UsageError("--origin goes with --dry-run; to adopt one: lhbackupd adopt --origin ORIGIN")

@@ -31,7 +31,7 @@ def command(config_path: Path, clock: Clock) -> None:
     \b
     lhbackupd run
     lhbackupd run --config /etc/lhbackupd/config.toml
-    """  # noqa: D301 -- click wants the character itself
+    """
     import uvloop
 
     from lhbackupd.assembly import AlreadyRunning, Unusable

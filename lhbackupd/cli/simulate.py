@@ -29,7 +29,7 @@ def command(port: int, nodes: int, volumes: int, seed: int, clock: Clock) -> Non
     \b
     lhbackupd simulate --port 9500
     lhbackupd simulate --port 9500 --clock 60
-    """  # noqa: D301 -- click wants the character itself
+    """
     from lhbackupd.simulator.cluster import Cluster
     from lhbackupd.simulator.server import serve
     from lhbackupd.simulator.side_volumes import bulk

@@ -41,7 +41,7 @@ def command(config_path: Path, live: bool, as_json: bool) -> None:
     lhbackupd status
     lhbackupd status --watch
     lhbackupd status --watch --json
-    """  # noqa: D301 -- click wants the character itself
+    """
     config = read_config(config_path)
     if live:
         askable(config)

@@ -48,7 +48,7 @@ def command() -> None:
 
     \b
     lhbackupd demo
-    """  # noqa: D301 -- click wants the character itself
+    """
     import uvloop
 
     terminal = sys.stdout.isatty()
