@@ -293,8 +293,8 @@ class Keeper:
     async def forget(self, before: datetime) -> None:
         """Drop runs that finished before `before`, and what is known of volumes that have been gone since then.
 
-        None are dropped while our clock and Longhorn's disagree: one that is a year ahead would take all of them.
+        None are dropped before Longhorn has told its time, nor while it disagrees: a clock a year ahead takes all.
         """
-        if not self.housekeeper.doubt():
+        if self.picture.at is not None and not self.housekeeper.doubt():
             for volume in await self.books.forget(before):
                 self._runner.experience.forget(volume)

@@ -145,6 +145,17 @@ async def test_pruning_goes_on_while_the_clocks_agree_within_five_minutes(rig: R
     assert [len(event.deleted) for event in rig.events if isinstance(event, Pruned)] == [1]
 
 
+async def test_history_is_not_dropped_before_longhorn_has_said_what_time_it_is(rig: Rig) -> None:
+    await rig.volume("db", data=MIB)
+    async with rig.daemon(rig.config()):
+        await rig.finished(2)
+    rig.clock.set_by = YEAR
+    engine = await rig.assembled(rig.config())
+    await engine.keeper.forget(rig.clock.now() - timedelta(days=90))
+    assert len(_history(engine.journal)) >= 2
+    engine.journal.close()
+
+
 async def test_history_is_not_dropped_by_a_clock_that_is_a_year_ahead(rig: Rig) -> None:
     await rig.volume("db", data=MIB)
     async with rig.daemon(rig.config()) as engine:
