@@ -25,6 +25,14 @@ class Layer:
     data: Extents
     user_created: bool = True
     removed: bool = False
+    _measured: tuple[Extents, int] = field(default=((), 0), compare=False, repr=False)
+
+    @property
+    def size(self) -> int:
+        """Allocated bytes; counted again only when the data is another."""
+        if self._measured[0] is not self.data:
+            self._measured = (self.data, size(self.data))
+        return self._measured[1]
 
 
 @dataclass(slots=True)
@@ -96,4 +104,4 @@ class Chain:
 
     def actual_size(self) -> int:
         """Allocated bytes of all layers and the head."""
-        return size(self.head) + sum(size(layer.data) for layer in self.layers.values())
+        return size(self.head) + sum(layer.size for layer in self.layers.values())

@@ -5,7 +5,9 @@ sorted, disjoint ranges, so that its allocated size, the content seen through a 
 that backup" are plain arithmetic instead of data.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
+from operator import itemgetter
 
 Extent = tuple[int, int, int]  #: first byte, byte behind the last, number of the write
 Extents = tuple[Extent, ...]
@@ -21,28 +23,27 @@ def aligned(offset: int, length: int) -> tuple[int, int]:
 
 def put(base: Extents, top: Extent) -> Extents:
     """`base` with `top` written over it."""
-    start, end, number = top
+    start, end, _ = top
     if start >= end:
         return base
-    kept: list[Extent] = []
-    for first, behind, old in base:
-        if behind <= start or first >= end:
-            kept.append((first, behind, old))
-            continue
-        if first < start:
-            kept.append((first, start, old))
-        if behind > end:
-            kept.append((end, behind, old))
-    kept.append((start, end, number))
-    kept.sort()
-    return tuple(kept)
+    low = bisect_right(base, start, key=itemgetter(1))
+    high = bisect_left(base, end, key=itemgetter(0))
+    return (*base[:low], *over(base[low:high], (top,)), *base[high:])
 
 
 def over(base: Extents, top: Extents) -> Extents:
     """What is read through `top` lying on `base`."""
-    for extent in top:
-        base = put(base, extent)
-    return base
+    seen: list[Extent] = []
+    below = [*reversed(base)]
+    for start, end, number in top:
+        while below and below[-1][0] < end:
+            first, behind, old = below.pop()
+            if first < start:
+                seen.append((first, min(behind, start), old))
+            if behind > end:
+                below.append((end, behind, old))
+        seen.append((start, end, number))
+    return (*seen, *reversed(below))
 
 
 def size(extents: Extents) -> int:

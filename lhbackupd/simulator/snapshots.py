@@ -7,7 +7,6 @@ for an attached volume; the one right below the head is only marked, and its res
 
 from lhbackupd.simulator import attachment
 from lhbackupd.simulator.chain import HEAD, Layer
-from lhbackupd.simulator.extents import size
 from lhbackupd.simulator.model import PurgeStatus, SnapshotCR, Volume
 from lhbackupd.simulator.world import World
 
@@ -32,7 +31,7 @@ def create(world: World, volume: Volume, name: str, labels: dict[str, str]) -> S
 def take(world: World, volume: Volume, name: str, labels: dict[str, str], *, by: str) -> Layer:
     """The engine takes a snapshot now."""
     layer = volume.chain.take(name, labels, world.now())
-    world.ledger.add("snapshot-created", volume.name, snapshot=name, bytes=size(layer.data), by=by, labels=labels)
+    world.ledger.add("snapshot-created", volume.name, snapshot=name, bytes=layer.size, by=by, labels=labels)
     world.touch(volume)
     return layer
 
@@ -128,7 +127,7 @@ def poll(world: World, volume: Volume) -> None:
 
 def _learn(world: World, volume: Volume, cr: SnapshotCR, layer: Layer) -> bool:
     children = volume.chain.children(layer.name)
-    seen = (layer.parent, children, size(layer.data), layer.removed)
+    seen = (layer.parent, children, layer.size, layer.removed)
     if cr.creation_time and seen == (cr.parent, cr.children, cr.size, cr.mark_removed):
         return False
     if not cr.ready and not layer.removed:

@@ -11,7 +11,6 @@ from lhbackupd.simulator.chain import HEAD, Chain, Layer
 from lhbackupd.simulator.data import SETTINGS
 from lhbackupd.simulator.events import Event
 from lhbackupd.simulator.events import facts as event_facts
-from lhbackupd.simulator.extents import size
 from lhbackupd.simulator.model import (
     Backup,
     Condition,
@@ -96,7 +95,7 @@ def snapshot(base: str, chain: Chain, layer: Layer) -> Wire:
         "name": layer.name,
         "parent": layer.parent,
         "removed": layer.removed,
-        "size": str(size(layer.data)),
+        "size": str(layer.size),
         "usercreated": layer.user_created,
     }
 
