@@ -79,7 +79,11 @@ def judge(evidence: Evidence) -> Verdict:
     return Verdict(
         left_attached=list(_left(evidence, replay)),
         claimed_absent=list(_absent(evidence, replay)),
-        protected_unbacked=[*_unbacked_runs(evidence, replay), *_unbacked_now(evidence, replay)],
+        protected_unbacked=[
+            *_unbacked_runs(evidence, replay),
+            *_unbacked_now(evidence, replay),
+            *_newest_deleted(evidence, replay),
+        ],
         lost_runs=[*_unended(evidence), *_unfollowed(evidence), *_unheeded(evidence)],
         second_backups=list(_second(replay)),
         others_touched=[*_tickets_touched(evidence), *_backups_touched(evidence, replay), *_snapshots_gone(evidence)],
@@ -134,6 +138,28 @@ def _unbacked_now(evidence: Evidence, replay: Replay) -> Iterator[str]:
         unwritten = not replay.changed_after(word.volume, word.protected_until)
         if unwritten and volume["truth"]["unprotected"]:
             yield f"{word.policy} calls {word.volume} protected until {word.protected_until}, and it is in no backup"
+
+
+def _newest_deleted(evidence: Evidence, replay: Replay) -> Iterator[str]:
+    """Completed backups that we deleted while their policy had no newer one of the volume.
+
+    The daemon may notice that its claim rests on nothing, and take it back: that is no excuse.
+    """
+    for entry in evidence.entries:
+        kept = replay.backups.get(entry.get("backup", ""))
+        asked = (
+            entry["kind"] == "backup-delete-asked" and entry["by"] == "api" and entry["backup"] not in evidence.taken
+        )
+        if not asked or kept is None or kept.completed is None or LABEL_POLICY not in kept.labels:
+            continue
+        at, policy = moment(entry), kept.labels[LABEL_POLICY]
+        newer = (
+            other
+            for other in replay.of_volume(kept.volume)
+            if other.labels.get(LABEL_POLICY) == policy and other.completed and kept.completed < other.completed <= at
+        )
+        if not any(other.deleted is None or other.deleted > at for other in newer):
+            yield f"{kept.volume}: {entry['backup']} was deleted by us, and {policy} has no newer one"
 
 
 def _robbed(evidence: Evidence, replay: Replay, volume: str, since: datetime) -> bool:

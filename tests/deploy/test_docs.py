@@ -63,7 +63,7 @@ def test_comments_name_files_at_all() -> None:
         ("Or `lhbackupd --versions`.", "No such option"),
         ("```\nlhbackupd status\n```\n", "not marked as sh"),
         ("```sh\nhelm install lhbackupd\n```\n", "helm is not among the programs"),
-        ("```sh\npython3 -m tests.soak\n```\n", "no module tests.soak"),
+        ("```sh\npython3 -m tests.rain\n```\n", "no module tests.rain"),
         ("```sh\nkubectl apply -k deploy/helm\n```\n", "no deploy/helm"),
         ("```sh\npip install 'lhbackupd[mail]'\n```\n", "no extra mail"),
         ('```toml\n[longhorn]\nurl = "longhorn"\n```\n', "a URL such as"),
