@@ -12,7 +12,6 @@ its evidence allows. `clear` is the latest moment up to which all is known to be
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from .audit import Loss
 from .cluster import Volume
 from .model import PROTECTED, Outcome, Phase, Run
 from .protection import Protection
@@ -59,8 +58,13 @@ class Exposure:
         return self.clear or self.born
 
 
-def begin(policy: str, volume: Volume, at: datetime, word: Protection | None) -> Exposure:
-    """The exposure of a volume that was not watched before `at`, by the last word on it, if there is one."""
+def begin(
+    policy: str, volume: Volume, at: datetime, word: Protection | None, *, watched: datetime | None = None
+) -> Exposure:
+    """The exposure of a volume that was not watched under this policy before `at`, by the last word on it, if any.
+
+    `watched`: since when it was watched all the same, for whatever reason.
+    """
     known = volume.created is not None and volume.created <= at
     born = volume.created if known and volume.created else at
     fresh = Exposure(policy=policy, volume=volume.name, born=born)
@@ -69,6 +73,8 @@ def begin(policy: str, volume: Volume, at: datetime, word: Protection | None) ->
         fresh = replace(fresh, clear=min(until, at))
         if word.unprotected_bytes:
             return found(fresh, word.unprotected_bytes)
+        if fresh.clear is not None and watched is not None and watched <= fresh.clear:
+            return fresh
         return replace(fresh, doubt=fresh.clear, why="nobody has watched it since its last inspection")
     when = "it was made then" if known else "it was first seen then"
     if holds_data(volume):
@@ -112,9 +118,9 @@ def found(known: Exposure, size: int) -> Exposure:
     return replace(known, since=known.floor, sign=f"an inspection found {size} bytes that no backup holds")
 
 
-def lost(known: Exposure, loss: Loss) -> Exposure:
-    """What follows from a backup that is gone: all that was written since the one before it is in none."""
-    return replace(known, clear=loss.until, since=loss.until or known.born, sign=loss.words, doubt=None, why="")
+def lost(known: Exposure, until: datetime | None, words: str) -> Exposure:
+    """What follows from a backup that is gone, as `words` say: what is left holds all that was written `until` then."""
+    return replace(known, clear=until, since=until or known.born, sign=words, doubt=None, why="")
 
 
 def ran(known: Exposure, run: Run, last: Look | None, looked: datetime | None) -> Exposure:

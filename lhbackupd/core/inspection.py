@@ -28,6 +28,8 @@ class Finding:
     reason: str
     #: a snapshot that already holds all there is, so that none need be taken
     reuse: Snapshot | None = None
+    #: the backup that it was compared with; "" where there is none
+    base: str = ""
 
 
 def base_of(volume: Volume, backups: Iterable[Backup], *, policy: str, origin: Origin) -> Backup | None:
@@ -66,7 +68,7 @@ def inspect(
             )
         if above is not None and new == 0:
             held = f"backup {base.name} holds all there is" if base else "nothing new"
-            return Finding(new_bytes=0, skip=Outcome.UNCHANGED, reason=held)
+            return Finding(new_bytes=0, skip=Outcome.UNCHANGED, reason=held, base=base.name if base else "")
         if above is not None and new <= policy.min_new_bytes:
             reason = f"{new} bytes of new data, which is no more than min_new_bytes = {policy.min_new_bytes}"
             return Finding(new_bytes=new, skip=Outcome.BELOW_THRESHOLD, reason=reason)

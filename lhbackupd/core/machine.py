@@ -188,7 +188,7 @@ def _inspecting(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: O
     )
     if found is None:
         return patiently(run, seen, now, limit, "its volume head to be listed"), None
-    run = replace(run, new_bytes=found.new_bytes)
+    run = replace(run, new_bytes=found.new_bytes, base=found.base)
     run = replace(run, hidden=conceals(run, seen.evidence, now.wall))
     if found.skip is not None:
         if found.skip is Outcome.UNCHANGED:

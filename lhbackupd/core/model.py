@@ -249,6 +249,8 @@ class Run:
     attached_at: datetime | None = None
     #: bytes that the newest backup of this policy does not hold, as inspected
     new_bytes: int | None = None
+    #: the backup that it was compared with
+    base: str = ""
     #: no sign had shown them, and runs had let the volume alone
     hidden: bool = False
     #: the snapshot to back up; taken by us if `own_snapshot`

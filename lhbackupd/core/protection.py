@@ -66,6 +66,8 @@ def after(known: Protection | None, run: Run) -> Protection:
         state = replace(state, unprotected_bytes=run.new_bytes)
     if run.outcome is Outcome.COMPLETED:
         state = replace(state, last_success=run.finished_at, last_backup=run.backup)
+    if run.outcome is Outcome.UNCHANGED:
+        state = replace(state, last_backup=run.base or state.last_backup)
     if run.outcome is Outcome.BELOW_THRESHOLD:
         state = replace(state, failures=0)
     if run.outcome is Outcome.FAILED:

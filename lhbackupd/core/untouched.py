@@ -49,6 +49,8 @@ def doubtful(evidence: Evidence, now: datetime) -> str:
     word, known, trail, lookout = evidence.word, evidence.known, evidence.trail, evidence.lookout
     if word is None or word.last_check is None or word.attached_at is None:
         return "no inspection by an attach of ours, with all in a backup, is on record"
+    if word.lost:
+        return word.lost
     if word.failures:
         return "its last run failed"
     if known is None:

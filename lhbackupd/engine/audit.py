@@ -15,6 +15,7 @@ from lhbackupd.core.cluster import Backup, Volume
 from lhbackupd.core.exposure import held_until
 from lhbackupd.core.inspection import base_of
 from lhbackupd.core.naming import LABEL_RUN
+from lhbackupd.core.protection import Protection
 from lhbackupd.engine.books import Books
 from lhbackupd.engine.events import BackupLost, Tell
 from lhbackupd.engine.inventory import Inventory
@@ -49,11 +50,13 @@ class Audit:
         while not await self._clock.wait(stop, self._inventory.period):
             volumes = self._inventory.picture.volumes
             for name in self._due(volumes.values()):
+                if stop.is_set():
+                    return
                 await self._look(volumes[name])
 
     def _due(self, volumes: Iterable[Volume]) -> list[str]:
         """Those whose newest backup went away, or that lacked one at the last look, and those whose turn it is."""
-        claimed = {name for _, name in self._books.protections}
+        claimed = {name for _, name in self._books.scheduler.schedules}
         there = {volume.name: volume for volume in volumes if volume.name in claimed}
         urgent = {volume for (_, volume), _ in self._suspected} & there.keys()
         for name, volume in there.items():
@@ -66,34 +69,35 @@ class Audit:
 
     async def _look(self, volume: Volume) -> None:
         """Ask what backups there are of a volume, and hold every claim against them."""
-        claims = {key: word for key, word in self._books.protections.items() if key[1] == volume.name}
+        scheduled, words = self._books.scheduler.schedules, self._books.protections
+        claims = {key: word for key, word in words.items() if key[1] == volume.name and key in scheduled}
+        self._looked[volume.name] = self._clock.monotonic()  # also if it fails: others have their turn
         try:
             listed = await self._longhorn.backups(volume.name)
         except LonghornError:
-            return  # it is asked again at the next turn, and polls say what is wrong with Longhorn
-        self._looked[volume.name] = self._clock.monotonic()
+            return  # its next run asks for the same list, and says what is wrong
         for key, word in claims.items():
             suspicion = (key, word.last_backup)
             lacking = missing(word.last_backup, volume, listed) and self._books.protections.get(key) is word
             if lacking and suspicion in self._suspected:
-                await self._lost(key, volume, listed)
+                await self._lost(word, volume, listed)
             (self._suspected.add if lacking else self._suspected.discard)(suspicion)
 
-    async def _lost(self, key: Key, volume: Volume, listed: Iterable[Backup]) -> None:
-        base = base_of(volume, listed, policy=key[0], origin=self._orders.origin)
+    async def _lost(self, word: Protection, volume: Volume, listed: Iterable[Backup]) -> None:
+        base = base_of(volume, listed, policy=word.policy, origin=self._orders.origin)
         try:
             until = await self._held(base)
         except JournalError as error:
             self._books.note(error)
             return
         loss = Loss(
-            policy=key[0],
-            volume=key[1],
-            backup=self._books.protections[key].last_backup,
+            policy=word.policy,
+            volume=word.volume,
+            backup=word.last_backup,
             left=base.name if base else "",
             until=until,
         )
-        if await self._books.lose(loss):
+        if await self._books.lose(word, loss):
             self._tell(BackupLost(loss))
 
     async def _held(self, base: Backup | None) -> datetime | None:

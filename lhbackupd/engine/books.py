@@ -66,16 +66,16 @@ class Books:
             return False
         return True
 
-    async def lose(self, loss: Loss) -> bool:
-        """Write down that a backup which protected a volume is gone; whether the journal took it."""
+    async def lose(self, word: Protection, loss: Loss) -> bool:
+        """Write down that the backup which `word` rests on is gone; whether that word still held."""
         key = (loss.policy, loss.volume)
-        word = protection.without(self.protections[key], loss)
-        try:
-            await self._offload(self._journal.say, word)
-        except JournalError as error:
-            self.note(error)
+        if self.protections.get(key) is not word:
             return False
-        self.protections[key] = word
+        self.protections[key] = after = protection.without(word, loss)
+        try:
+            await self._offload(self._journal.say, after)
+        except JournalError as error:
+            self.note(error)  # a start from this journal finds it lost again
         return True
 
     async def find(self, run: str) -> Run | None:

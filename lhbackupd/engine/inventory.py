@@ -107,7 +107,7 @@ class Inventory:
     async def _poll(self) -> None:
         before, start = self.picture, self._clock.monotonic()
         picture = replace(before, fault=None)
-        parts = (self._setting, self._volumes, self._attaches, self._nodes, self._targets, self._jobs, self._groups)
+        parts = (self._setting, self._volumes, self._nodes, self._targets, self._jobs, self._groups, self._attaches)
         for part in parts:
             try:
                 picture = await part(picture)

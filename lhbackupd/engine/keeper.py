@@ -120,7 +120,7 @@ class Keeper:
     def polled(self, before: Picture, after: Picture) -> None:
         """Longhorn has been polled."""
         self.watch.polled(before, after)
-        self.trails.polled(before, after)
+        self.trails.polled(after)
         self.wake()
 
     def wake(self) -> None:

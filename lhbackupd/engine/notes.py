@@ -21,11 +21,16 @@ class Moment:
     """When a look was asked for, by both clocks; the monotonic one means something on one machine only."""
 
     wall: datetime
-    monotonic: float
+    #: None: long ago, by a clock that is no longer to be compared with
+    monotonic: float | None
+
+    def age(self, monotonic: float | None) -> float:
+        """Seconds from then until `monotonic`."""
+        return float("inf") if self.monotonic is None or monotonic is None else monotonic - self.monotonic
 
     def by(self, now: "Moment") -> datetime:
         """When it was, by the wall clock as it is set `now`; the earlier of two answers where it was set since."""
-        gone = now.monotonic - self.monotonic
+        gone = self.age(now.monotonic)
         return self.wall if gone == float("inf") else min(self.wall, now.wall - timedelta(seconds=max(0.0, gone)))
 
 
@@ -35,10 +40,10 @@ def believed(last: Moment, clock: Clock) -> Moment:
     A clock that was set in between must not hide that nobody looked.
     """
     now, monotonic = clock.now(), clock.monotonic()
-    gone, ticked = (now - last.wall).total_seconds(), monotonic - last.monotonic
+    gone, ticked = (now - last.wall).total_seconds(), last.age(monotonic)
     if gone >= 0 and abs(gone - ticked) <= _AGREE:
         return last
-    return Moment(wall=min(last.wall, now), monotonic=float("-inf"))
+    return Moment(wall=min(last.wall, now), monotonic=None)
 
 
 class Notes:

@@ -8,7 +8,7 @@ keeps from being written shows again in the next look as new, so that more is in
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from lhbackupd.clock import Clock
 from lhbackupd.core.commands import Seen
@@ -86,6 +86,8 @@ class Trails:
         self._looks: _Looks | None = None
         self._noted = clock.monotonic()
         self._asked: datetime | None = None
+        #: the last poll that is folded in, or will be: one that did not ask for the events is compared with nothing
+        self._last = Picture()
         #: not folded yet
         self._polls: deque[_Poll] = deque()
         #: volumes by the runs that have, or want, them
@@ -136,15 +138,15 @@ class Trails:
         if at is not None and at not in self._ours[volume]:
             self._ours[volume] = (*self._ours[volume], at)[-_FEW:]
 
-    def polled(self, before: Picture, after: Picture) -> None:
+    def polled(self, after: Picture) -> None:
         """Longhorn has been polled."""
         if after.attaches is None:
             return
         asked, attaches = after.attaches
         anew = attaches if asked != self._asked else None
         ended = self._clock.monotonic()
-        self._polls.append(_Poll(before=before, after=after, asked=asked, attaches=anew, ended=ended, at=asked))
-        self._asked = asked
+        self._polls.append(_Poll(before=self._last, after=after, asked=asked, attaches=anew, ended=ended, at=asked))
+        self._asked, self._last = asked, after
 
     async def follow(self) -> None:
         """Fold in what was polled: in the worker, as thousands of volumes looked through would hold up the loop."""
@@ -173,7 +175,7 @@ class Trails:
     def _looked(self, poll: _Poll) -> None:
         """The events were looked at; too long after the last time, and what lies between is unknown."""
         last = self._looks
-        joins = last is not None and timedelta(seconds=poll.ended - last.last.monotonic) <= OVERLAP
+        joins = last is not None and last.last.age(poll.ended) <= OVERLAP.total_seconds()
         since = last.since if last is not None and joins else poll.asked
         self._looks = _Looks(since=since, last=Moment(wall=poll.asked, monotonic=poll.ended))
 

@@ -150,7 +150,9 @@ class Watch:
             return False
         for key, known in tuple(self.exposures.items()):
             word = self._books.protections.get(key)
-            if word is not None and word.unprotected_bytes:  # a run may have found that just before the daemon ended
+            if word is not None and word.lost:  # that, or what a run found, may have been noted just before the end
+                self._memory.put(key, exposure.lost(known, word.protected_until, word.lost))
+            elif word is not None and word.unprotected_bytes:
                 self._memory.put(key, exposure.found(known, word.unprotected_bytes))
         self._read = True
         return True
@@ -166,7 +168,7 @@ class Watch:
                 case BackupLost(loss):
                     key = (loss.policy, loss.volume)
                     if (known := self.exposures.get(key)) is not None:
-                        self._memory.put(key, exposure.lost(known, loss))
+                        self._memory.put(key, exposure.lost(known, loss.until, loss.words))
                 case ClockStepped(seconds) if seconds < 0:
                     for key, known in tuple(self.exposures.items()):
                         self._memory.put(key, exposure.set_back(known, timedelta(seconds=-seconds)))
@@ -194,7 +196,7 @@ class Watch:
                 window = Window(after=since, until=max(after.at or now.wall, now.wall))
                 if self._fold(volume, window, keys.get(name, ()), ours=name in holding or self._lately(name, since)):
                     self._quiet[name] = volume
-            if last is not None and now.monotonic - last.monotonic > self._gap:
+            if last is not None and last.age(now.monotonic) > self._gap:
                 self._unseen(keys.get(name, ()), last, now, after)
         if listed:
             self._memory.last = now
@@ -204,7 +206,7 @@ class Watch:
     def _restless(self, after: Picture, now: Moment, keys: Mapping[str, object]) -> list[tuple[str, Volume]]:
         """The volumes that there may be something to fold of: all but those that lie there as they last did."""
         last, loud = self._memory.last, after.unseen | self._lagging.keys()
-        late = keys is not self._folded or last is None or now.monotonic - last.monotonic > self._gap
+        late = keys is not self._folded or last is None or last.age(now.monotonic) > self._gap
         same = (entry for entry in self._quiet.items() if after.volumes.get(entry[0]) is entry[1])
         self._folded, self._quiet = keys, {} if late else {name: volume for name, volume in same if name not in loud}
         return [(name, volume) for name, volume in after.volumes.items() if name not in self._quiet]
@@ -219,9 +221,8 @@ class Watch:
         for key in keys:
             known = self.exposures.get(key)
             if known is None or fresh:
-                known = exposure.begin(
-                    key[0], volume, window.until, None if fresh else self._books.protections.get(key)
-                )
+                word = None if fresh else self._books.protections.get(key)
+                known = exposure.begin(key[0], volume, window.until, word, watched=window.after if former else None)
             for sign in signs:
                 known = exposure.shown(known, sign)
             self._memory.put(key, known)

@@ -174,6 +174,8 @@ class CoveredVolume:
     unprotected_bytes: int
     #: failed runs since one succeeded
     failures: int
+    #: what became of the backup that held its data, where that is gone
+    lost: str = ""
     #: inspections that found data which no sign had shown, after runs that had let the volume alone
     hidden: int = 0
     next_due: datetime | None

@@ -72,6 +72,7 @@ def covered(given: Given) -> CoveredVolume:
         misses_rpo_at=verdict.misses_at,
         unprotected_bytes=word.unprotected_bytes,
         failures=word.failures,
+        lost=word.lost,
         hidden=word.hidden,
         next_due=given.next_due,
         jobs=given.jobs,

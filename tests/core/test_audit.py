@@ -58,7 +58,7 @@ def test_who_was_looked_at_longest_ago_comes_first() -> None:
 @pytest.mark.parametrize(("until", "since"), [(NOON, NOON), (None, NOON - timedelta(days=9))])
 def test_what_was_written_since_the_backup_that_is_left_is_exposed(until: datetime | None, since: datetime) -> None:
     known = Exposure(policy="p", volume="db", born=NOON - timedelta(days=9), clear=NOON + timedelta(hours=1))
-    after = lost(known, replace(LOSS, until=until))
+    after = lost(known, until, LOSS.words)
     assert (after.since, after.clear, after.certain) == (since, until, True)
 
 

@@ -315,3 +315,10 @@ def test_the_claim_is_never_later_than_the_truth(steps: list[tuple[str, int]]) -
             case _:
                 world.look()
         world.check()
+
+
+def test_a_volume_that_was_watched_before_its_policy_was_leaves_no_doubt_after_an_inspection() -> None:
+    known = word(protected_until=T0)
+    assert begin("nightly", detached(created=BORN), T0 + HOUR, known, watched=T0).unprotected_since is None
+    late = begin("nightly", detached(created=BORN), T0 + HOUR, known, watched=T0 + HOUR / 2)
+    assert late.unprotected_since == T0

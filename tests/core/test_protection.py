@@ -78,3 +78,8 @@ def test_a_word_from_a_clock_that_was_ahead_claims_nothing_beyond_now() -> None:
     word = Protection(policy="p", volume="v", last_at=ahead, protected_until=ahead, last_success=before)
     kept = not_after(word, T0)
     assert (kept.last_at, kept.protected_until, kept.last_success, kept.last_check) == (T0, T0, before, None)
+
+
+def test_a_volume_found_unchanged_rests_on_the_backup_that_it_was_compared_with() -> None:
+    word = after(replace(BEFORE, last_backup="", lost="gone"), ended(Outcome.UNCHANGED, base="backup-1", new_bytes=0))
+    assert (word.last_backup, word.lost) == ("backup-1", "")

@@ -261,3 +261,7 @@ def test_a_shadow_says_that_it_would_let_it_alone() -> None:
     after_, command = decide(run(), seen(detached(), evidence=evidence()), at(), shadow, ORIGIN)
     assert (after_.outcome, command) == (Outcome.SHADOWED, None)
     assert after_.reason.startswith("would end not-inspected: no attach but ours")
+
+
+def test_a_volume_whose_backup_is_gone_is_inspected() -> None:
+    assert doubtful(evidence(word=word(lost="backup b2 is gone")), T0) == "backup b2 is gone"

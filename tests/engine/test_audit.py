@@ -100,6 +100,22 @@ async def test_one_list_that_lacks_a_backup_takes_nothing_back_and_nothing_is_as
         assert 1 <= await asked(rig) - before <= 1200 / engine.inventory.period
 
 
+async def test_a_volume_whose_backups_cannot_be_listed_keeps_no_other_from_its_turn(rig: Rig) -> None:
+    for name in ("aaa", "db"):
+        await rig.volume(name, data=MIB)
+    async with rig.daemon(rig.config(HOURLY)) as engine:
+        await rig.finished(2)
+        await rig.clock.sleep(60)
+        found = [run for run in rig.runs() if run.volume == "db"]
+        await rig.call(
+            "POST", "/sim/faults", {"kind": "wrong-shape", "match": {"action": "backupListByVolume", "volume": "aaa"}}
+        )
+        await rig.call("POST", "/v1/backupvolumes/db?action=backupDelete", {"name": found[0].backup})
+        await rig.clock.sleep(240)
+        assert [event.loss.volume for event in lost(rig)] == ["db"]
+        assert engine.keeper.watch.exposures["often", "aaa"].unprotected_since is None
+
+
 async def asked(rig: Rig) -> int:
     requests = (await rig.call("GET", "/sim/requests"))["requests"]
     return sum(number for route, number in requests.items() if "backupListByVolume" in route)

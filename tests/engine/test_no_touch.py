@@ -246,6 +246,23 @@ async def test_a_daemon_that_is_back_at_once_knows_what_it_knew(rig: Rig) -> Non
     assert outcomes(rig.runs("db")) == ["completed", "not-inspected", "not-inspected"]
 
 
+async def test_a_start_on_another_machine_inspects_first_and_leaves_a_journal_that_can_be_read(rig: Rig) -> None:
+    await rig.volume("db", data=8 * MIB)
+    async with rig.daemon(config(rig, **LONG)):
+        await minute(rig, 11)
+    rig.clock.set_by = 3600.0  # the two clocks no longer agree on how long ago that was
+    await rig.call("POST", "/sim/faults", {"kind": "status", "status": 503, "match": {"path": "/v1/*"}})
+    async with rig.daemon(config(rig, **LONG)):
+        await rig.clock.sleep(150)  # long enough for all to be written down that is known by then
+    await rig.call("DELETE", "/sim/faults")
+    before = len(rig.runs("db"))
+    async with rig.daemon(config(rig, **LONG)) as engine:
+        runs = await rig.finished(before + 1, "db", seconds=1500)
+        assert engine.keeper.watch.exposures
+        assert engine.keeper.books.trouble == ""
+    assert outcomes(runs)[before:] == ["unchanged"]
+
+
 @pytest.mark.parametrize("away", [300.0, 7200.0])
 async def test_a_daemon_that_was_away_inspects_first(rig: Rig, away: float) -> None:
     await rig.volume("db", data=8 * MIB)

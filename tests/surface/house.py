@@ -191,9 +191,8 @@ class House:
             self.clock.hands.wall = wall
             if marks:
                 self.keeper.trails.heard(Moved(None, replace(inspected, ticket="lhbackupd:shop-backups:5eed0001:r:x")))
-            before = self.inventory.picture
             self.look(at=wall, attaches=(wall, marks))
-            self.keeper.trails.polled(before, self.inventory.picture)
+            self.keeper.trails.polled(self.inventory.picture)
             with suppress(StopIteration):
                 self.keeper.trails.follow().send(None)
         self.knows(inspected, alone)

@@ -32,7 +32,7 @@ def troubles(report: Report) -> dict[Key, Row]:
     """The troubles that are there, each with the row that shows it."""
     found: dict[Key, Row] = {}
     for row in report.volumes:
-        if fails(row.last_outcome, row.failures):
+        if fails(row.last_outcome, row.failures) or row.lost:
             found[Key(kind=Kind.FAILURE, policy=row.policy, volume=row.volume)] = row
         if row.rpo is Rpo.VIOLATED:
             found[Key(kind=Kind.RPO, policy=row.policy, volume=row.volume)] = row
@@ -50,7 +50,7 @@ def well(report: Report, told: Iterable[Key]) -> dict[Key, Row]:
     found: dict[Key, Row] = {}
     for row in report.volumes if wanted or missed or bare else ():
         key = wanted.get((row.policy, row.volume))
-        if key is not None and row.last_outcome in _WELL:
+        if key is not None and row.last_outcome in _WELL and not row.lost:
             found[key] = row
         if (late := missed.get((row.policy, row.volume))) and row.rpo in _KEPT:
             found[late] = row
@@ -130,7 +130,7 @@ def _failing(row: CoveredVolume, again: WaitingRun | None) -> tuple[str, tuple[s
     else:
         then = "It is not tried again."
     volume = plain(row.volume)
-    return f"Backup of {plain(_name(row))} failed", (
+    return f"Backup of {plain(_name(row))} {'is gone' if row.lost else 'failed'}", (
         f"Volume {volume}, policy {row.policy}: {plain(row.reason)}.",
         f"Its data: {plain(row.protection)}.",
         then,

@@ -37,3 +37,16 @@ def test_a_failure_is_over_also_where_the_volume_has_been_let_alone_since(house:
     _, (over,) = notices(house.report(), news.memory, wants=lambda kind, policy: True)
     assert over.kind is Kind.RECOVERY
     assert "not inspected since" in over.lines[0]
+
+
+def test_a_backup_that_somebody_deleted_is_told_until_there_is_another(house: House) -> None:
+    house.has(volume("pvc-a"))
+    house.knows(ended("pvc-a", Outcome.COMPLETED, protected_until=TODAY))
+    words = house.keeper.books.protections
+    words["nightly", "pvc-a"] = replace(words["nightly", "pvc-a"], lost="backup b2 is no longer on its backup target")
+    news, (began,) = notices(house.report(), Memory(), wants=lambda kind, policy: True)
+    assert (began.kind, began.title) == (Kind.FAILURE, "Backup of shop/a is gone")
+    assert "b2 is no longer" in began.lines[0]
+    words["nightly", "pvc-a"] = replace(words["nightly", "pvc-a"], lost="")
+    _, (over,) = notices(house.report(), news.memory, wants=lambda kind, policy: True)
+    assert over.kind is Kind.RECOVERY
