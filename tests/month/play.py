@@ -65,7 +65,7 @@ class Month:
             "false_greens": sorted(judge.false_greens.values()),
             "later": sorted(judge.later.values()),
             "earlier": sorted(judge.earlier.values()),
-            "unseen": len(judge.unseen),
+            "unseen": sorted(judge.unseen),
             "samples": judge.samples,
             "exposed": judge.exposed,
             "uncertain": judge.uncertain,
@@ -207,6 +207,7 @@ def lines(month: Month) -> Iterator[str]:
         yield f"{title}: {len(found)}"
         yield from (f"  {words}" for words in found.values())
     yield f"writes that no look could show, before their inspection: {len(judge.unseen)}"
+    yield from (f"  {words}" for words in sorted(judge.unseen))
     yield f"samples: {judge.samples}, of them exposed {judge.exposed}, uncertain {judge.uncertain}"
     yield from (f"alarm by {name}: {number}" for name, number in sorted(judge.alarms.items()))
     yield f"runs: {month.counts}"
