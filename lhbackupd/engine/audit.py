@@ -42,8 +42,8 @@ class Audit:
         self._looked: dict[str, float] = {}
         #: when the newest backup of each volume was made, by the last list
         self._newest: dict[str, datetime | None] = {}
-        #: what one look has lacked
-        self._suspected: set[tuple[Key, str]] = set()
+        #: what the last look at a volume has lacked
+        self._suspected: dict[str, frozenset[tuple[Key, str]]] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look at those whose turn it is after every poll, until `stop`."""
@@ -58,7 +58,8 @@ class Audit:
         """Those whose newest backup went away, or that lacked one at the last look, and those whose turn it is."""
         claimed = {name for _, name in self._books.scheduler.schedules}
         there = {volume.name: volume for volume in volumes if volume.name in claimed}
-        urgent = {volume for (_, volume), _ in self._suspected} & there.keys()
+        self._suspected = {name: lacked for name, lacked in self._suspected.items() if name in there}
+        urgent = {*self._suspected}
         for name, volume in there.items():
             known, newest = self._newest.get(name), volume.last_backup_at
             if known is not None and (newest is None or newest < known):
@@ -76,12 +77,14 @@ class Audit:
             listed = await self._longhorn.backups(volume.name)
         except LonghornError:
             return  # its next run asks for the same list, and says what is wrong
-        for key, word in claims.items():
-            suspicion = (key, word.last_backup)
-            lacking = missing(word.last_backup, volume, listed) and self._books.protections.get(key) is word
-            if lacking and suspicion in self._suspected:
-                await self._lost(word, volume, listed)
-            (self._suspected.add if lacking else self._suspected.discard)(suspicion)
+        lacked = self._suspected.pop(volume.name, frozenset())
+        lacks = frozenset(
+            (key, word.last_backup) for key, word in claims.items() if missing(word.last_backup, volume, listed)
+        )
+        if lacks:
+            self._suspected[volume.name] = lacks
+        for key, _ in lacks & lacked:
+            await self._lost(claims[key], volume, listed)
 
     async def _lost(self, word: Protection, volume: Volume, listed: Iterable[Backup]) -> None:
         base = base_of(volume, listed, policy=word.policy, origin=self._orders.origin)

@@ -116,6 +116,21 @@ async def test_a_volume_whose_backups_cannot_be_listed_keeps_no_other_from_its_t
         assert engine.keeper.watch.exposures["often", "aaa"].unprotected_since is None
 
 
+async def test_a_volume_that_has_lost_a_backup_is_not_asked_for_ever_after(rig: Rig) -> None:
+    for name in ("db", "web", "log"):
+        await rig.volume(name, data=MIB)
+    config = rig.config("[limits]\nper_node = 4\n" + HOURLY)
+    async with rig.daemon(config) as engine:
+        runs = await rig.finished(3)
+        await rig.clock.sleep(60)
+        await delete(rig, next(run.backup for run in runs if run.volume == "db"))
+        await rig.clock.sleep(120)
+        assert len(lost(rig)) == 1
+        before = await asked(rig)
+        await rig.clock.sleep(600)
+        assert await asked(rig) - before <= 600 / engine.inventory.period + 1  # one of the three after each poll
+
+
 async def asked(rig: Rig) -> int:
     requests = (await rig.call("GET", "/sim/requests"))["requests"]
     return sum(number for route, number in requests.items() if "backupListByVolume" in route)
