@@ -4,10 +4,8 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from lhbackupd.surface.logs import Form, Level, configure, logger
 from tests.surface.house import NOON
@@ -16,17 +14,6 @@ from tests.surface.house import NOON
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
-
-
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
 
 
 def set_up(stream: io.StringIO, form: Form = "json", level: Level = "info") -> io.StringIO:
@@ -108,9 +95,7 @@ def test_warnings_are_lines_too() -> None:
     stream = set_up(io.StringIO())
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        logging.captureWarnings(capture=True)
         warnings.warn("old habits", stacklevel=1)
-        logging.captureWarnings(capture=False)
     assert "old habits" in str(lines(stream)[0]["event"])
 
 
