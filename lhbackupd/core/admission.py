@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 
 from .cluster import Node, Volume
 from .model import Limits, Run
-from .order import Claim, Group, Pressure, Queue
+from .order import Claim, Group, Pressure, Queue, Spare
 from .placement import nowhere, places
 
 
@@ -53,6 +54,13 @@ class Load:
         self.total += 1
         self.nodes[slot.node] += 1
         self.targets[slot.target] += 1
+
+    def give_back(self, run: Run, slot: Slot) -> None:
+        """`run`, which had this slot, has ended."""
+        self.volumes.pop(run.volume, None)
+        self.total -= 1
+        self.nodes[slot.node] -= 1
+        self.targets[slot.target] -= 1
 
     def hold(self, run: Run, seconds: float) -> None:
         """`run` goes on, for so many seconds more."""
@@ -104,7 +112,8 @@ def hand_out(
 ) -> Iterator[tuple[Run, Slot]]:
     """The runs of `queue` that have a slot now, taken out of it; `waits` is told what the others wait for."""
     kept: Group | None = None
-    for group in queue.ordered(load.pressure, limits):
+    left = spare(load, limits, now) if waits is None else None
+    for group in queue.ordered(load.pressure, limits, left):
         words = ""
         for entry in tuple(group.runs):
             run = entry[1]
@@ -125,6 +134,21 @@ def hand_out(
             if waits is None:
                 break
             waits[run.id] = words
+
+
+def spare(load: Load, limits: Limits, now: datetime | None) -> Spare:
+    """What is left to be given.
+
+    A place is kept for one that is late on a target that has one left, or on a node while its target has none: where no
+    target can come to that with the runs that may yet be let in, it does not matter who is late.
+    """
+    left = limits.cluster - load.total
+    crowded = any(count + left >= limits.per_target for count in (*load.targets.values(), 0))
+    return Spare(
+        full_nodes=frozenset(name for name, count in load.nodes.items() if count >= limits.per_node),
+        full_targets=frozenset(name for name, count in load.targets.items() if count >= limits.per_target),
+        late=now.timestamp() if now is not None and crowded else -inf,
+    )
 
 
 def _slot(group: Group, load: Load, limits: Limits, kept: Group | None) -> Slot | str:

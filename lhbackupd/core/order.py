@@ -13,7 +13,7 @@ again. Deadlines that differ by less than a 24th of the time allowed count as eq
 
 from bisect import insort
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -123,12 +123,51 @@ class Pressure:
             self.targets[name] += seconds
 
 
+@dataclass(frozen=True, slots=True)
+class Spare:
+    """What is left to be given, and from when on a run is late."""
+
+    #: nodes and backup targets on which no place is left
+    full_nodes: frozenset[str]
+    full_targets: frozenset[str]
+    #: in seconds since 1970; -inf where it does not matter who is late
+    late: float
+
+
+_Key = tuple[float, tuple[str, ...], str]
+
+
 @dataclass(slots=True)
 class _Level:
     """All groups with one deadline."""
 
-    groups: dict[tuple[float, tuple[str, ...], str], Group] = field(default_factory=dict)
+    groups: dict[_Key, Group] = field(default_factory=dict)
+    #: the same by each of their nodes: where nearly all are full, few groups have to be looked at
+    by_node: dict[str, dict[_Key, Group]] = field(default_factory=dict)
     pressure: Pressure = field(default_factory=Pressure)
+    #: seconds; no run is longer
+    longest: float = 0.0
+
+    def group(self, by: float, key: _Key) -> Group:
+        """The group of what can be had with `key`, a new one if need be."""
+        if key not in self.groups:
+            self.groups[key] = Group(by, *key)
+            for node in key[1]:
+                self.by_node.setdefault(node, {})[key] = self.groups[key]
+        return self.groups[key]
+
+    def drop(self, key: _Key) -> None:
+        del self.groups[key]
+        for node in key[1]:
+            del self.by_node[node][key]
+
+    def able(self, spare: Spare) -> Iterable[Group]:
+        """The groups that can have a place."""
+        found: dict[_Key, Group] = {}
+        for node, groups in self.by_node.items():
+            if node not in spare.full_nodes:
+                found |= groups
+        return (group for group in found.values() if group.target not in spare.full_targets)
 
 
 class Queue:
@@ -137,11 +176,15 @@ class Queue:
     def __init__(self) -> None:
         self._levels: dict[float, _Level] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self._levels)
+
     def add(self, run: Run, claim: Claim, *, nodes: tuple[str, ...], target: str) -> None:
         """Take in a run that can go to any of `nodes`."""
         by, asked = claim.by.timestamp(), claim.asked.timestamp()
         level = self._levels.setdefault(by, _Level())
-        group = level.groups.setdefault((asked, nodes, target), Group(by, asked, nodes, target))
+        group = level.group(by, (asked, nodes, target))
+        level.longest = max(level.longest, claim.seconds)
         level.pressure.expect(group, claim.seconds)
         insort(group.runs, (rank(run, claim.seconds), run))
 
@@ -151,7 +194,7 @@ class Queue:
         level.pressure.expect(group, entry[0][0])
         group.runs.remove(entry)
         if not group.runs:
-            del level.groups[group.asked, group.nodes, group.target]
+            level.drop((group.asked, group.nodes, group.target))
         if not level.groups:
             del self._levels[group.by]
 
@@ -163,21 +206,25 @@ class Queue:
             self.remove(group, entry)
         return tuple(run for _, (_, run) in found)
 
-    def ordered(self, pressure: Pressure, limits: Limits) -> Iterator[Group]:
-        """The groups, those that have to start soonest first. `pressure`, of what goes on, is added to."""
+    def ordered(self, pressure: Pressure, limits: Limits, spare: Spare | None = None) -> Iterator[Group]:
+        """The groups, those that have to start soonest first. `pressure`, of what goes on, is added to.
+
+        With `spare`, groups that can have no place are left out, unless one with their deadline may be late.
+        """
         found: list[tuple[float, float, float, _Rank, Group]] = []
         per_node, per_target = max(1, limits.per_node), max(1, min(limits.per_target, limits.cluster))
         for by, level in sorted(self._levels.items()):
             pressure.also(level.pressure)
             there = {name: seconds / per_node for name, seconds in pressure.nodes.items()}
             behind = {name: seconds / per_target for name, seconds in pressure.targets.items()}
-            for group in level.groups.values():  # by far the most of a forecast's time is spent here
+            most = max(level.longest, *there.values(), *behind.values())
+            every = spare is None or by - most <= spare.late
+            # by far the most of a forecast's time is spent here
+            for group in level.groups.values() if spare is None or every else level.able(spare):
                 first = group.runs[0][0]
                 node, target = min(map(there.__getitem__, group.nodes)), behind[group.target]
-                need = max(target, node)
-                need = max(need, -first[0])
-                start = by - need
-                group.start = max(group.asked, start)
+                need = max(target, node, -first[0])
+                group.start = max(group.asked, by - need)
                 found.append((group.start, -need, -node - target, first, group))
         heapify(found)
         while found:

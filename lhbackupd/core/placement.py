@@ -36,6 +36,10 @@ class Choice:
 
 def candidates(volume: Volume, nodes: Mapping[str, Node]) -> tuple[str, ...]:
     """The nodes of the best kind there is, by name; empty where the volume can be attached nowhere."""
+    holding, strict = _holding(volume), _strict(volume)
+    known = (nodes[name] for name in holding if name in nodes)
+    if held := [node.name for node in known if _fit(node, holds=True, strict=strict) is Fit.HOLDING]:
+        return tuple(sorted(held))  # there is no better kind
     fits = _fits(volume, nodes)
     best = min(fits.values(), default=Fit.NOT)
     return () if best is Fit.NOT else tuple(sorted(name for name, fit in fits.items() if fit is best))

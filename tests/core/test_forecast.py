@@ -2,6 +2,7 @@
 
 import gc
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,9 +14,9 @@ from hypothesis import strategies as st
 from lhbackupd.core import forecast as module
 from lhbackupd.core.cluster import Replica, Setting, Volume
 from lhbackupd.core.durations import Durations, Ended
-from lhbackupd.core.forecast import expected_ends, forecast
-from lhbackupd.core.model import Detached, Limits, Outcome, Phase, Policy, Run
-from lhbackupd.core.outlook import Forecast, Miss, Outlook, Planned
+from lhbackupd.core.forecast import forecast
+from lhbackupd.core.model import Detached, Limits, Outcome, Phase, Policy
+from lhbackupd.core.outlook import Forecast, Miss, Outlook, Planned, always_open
 
 from .examples import T0, attached, detached, nodes, run
 
@@ -139,16 +140,17 @@ def test_what_runs_and_waits_already_is_part_of_it() -> None:
     assert plans["b"].start == at(NOON, 50)
     assert plans["c"].start == NOON + timedelta(hours=1)
     assert (plans["d"].outcome, plans["d"].reason) == (Outcome.GONE, "its policy is no longer configured")
-    assert expected_ends(given) == {
-        "x": at(NOON, 50),
-        "y": at(NOON, 55),
-        "z": at(NOON + timedelta(hours=1), 5),
+    assert {name: plan.end for name, plan in plans.items() if plan.end} == {
+        "a": at(NOON, 50),
+        "b": at(NOON, 55),
+        "c": at(NOON + timedelta(hours=1), 5),
     }
 
 
 def test_a_run_that_takes_longer_than_expected_is_half_done() -> None:
     active = run(Phase.BACKING_UP, id="x", volume="a", node="node-1", started_at=NOON - timedelta(seconds=100))
-    assert expected_ends(outlook(volume("a"), active=[active], durations=lasting(a=60))) == {"x": at(NOON, 100)}
+    given = outlook(volume("a"), active=[active], durations=lasting(a=60))
+    assert forecast(given, night()).runs[0].end == at(NOON, 100)
 
 
 def test_a_stuck_run_keeps_its_volume_and_no_place() -> None:
@@ -165,7 +167,7 @@ def test_a_stuck_run_keeps_its_volume_and_no_place() -> None:
         waiting=[again, free],
         durations=lasting(a=5, b=5),
     )
-    assert expected_ends(given) == {"z": at(NOON, 5)}
+    assert [run.end for run in forecast(given, NOON).runs if run.volume == "b"] == [at(NOON, 5)]
     plans = {each.policy: each for each in forecast(given, NOON + timedelta(hours=1)).runs if each.volume == "a"}
     assert (plans["nightly"].end, plans["nightly"].reason) == (None, "not given back")
     assert plans["hourly"].start is None
@@ -293,9 +295,103 @@ def test_the_plan_is_what_admission_does() -> None:
         limits=Limits(cluster=1),
         durations=lasting(a=10, b=40, c=20, d=30),
     )
-    ends = expected_ends(given)
-    assert sorted(ends, key=lambda name: ends[name]) == ["b", "d", "c", "a"]
-    assert isinstance(runs[0], Run)
+    assert [run.volume for run in forecast(given, NOON + timedelta(hours=1)).runs] == ["b", "d", "c", "a"]
+
+
+BOTH = {"nightly": NIGHTLY, "hourly": HOURLY}
+
+
+@settings(max_examples=100)
+@given(data=st.data())
+def test_the_next_run_alone_is_what_the_whole_forecast_says_of_it(data: st.DataObject) -> None:
+    """Whatever is active, stuck, waiting, barred or behind a window."""
+    names = [f"v{index}" for index in range(data.draw(st.integers(1, 8)))]
+    volumes = [
+        volume(name, NAMES[index % 3], NAMES[index % 2], standby=data.draw(st.integers(0, 9)) == 0)
+        for index, name in enumerate(names)
+    ]
+    known = lasting(**{name: data.draw(st.integers(1, 4000)) for name in names})
+    keys = [(policy, name) for policy in BOTH for name in names]
+    going = data.draw(st.lists(st.sampled_from(keys), unique_by=lambda key: key[1]))
+    waiting = data.draw(st.lists(st.sampled_from([key for key in keys if key not in going] or keys), unique=True))
+    given = outlook(
+        *volumes,
+        policies=BOTH,
+        schedules=keys,
+        active=[
+            run(
+                Phase.BACKING_UP,
+                id=f"a-{key}",
+                policy=key[0],
+                volume=key[1],
+                due=NOON,
+                started_at=NOON,
+                stuck=data.draw(st.booleans()),
+                reason="so",
+            )
+            for key in going
+        ],
+        waiting=[run(id=f"w-{key}", policy=key[0], volume=key[1], due=NOON) for key in waiting if key not in going],
+        durations=known,
+        limits=Limits(cluster=data.draw(st.integers(1, 4)), per_node=data.draw(st.integers(1, 2))),
+        opens=data.draw(st.sampled_from([always_open, opens_at_three])),
+    )
+    key = data.draw(st.sampled_from(keys))
+    alone = forecast(given, NOON + DAY, nexts=[key])
+    whole = [each for each in forecast(given, NOON + DAY).runs if (each.policy, each.volume) == key]
+    assert first(alone.runs) == first(whole)
+    assert {(each.policy, each.volume) for each in alone.runs} <= {key}
+    assert alone.misses == ()
+
+
+def first(runs: Iterable[Planned]) -> Planned | None:
+    """The first that is not skipped, but for what comes of it later."""
+    found = next((each for each in runs if each.outcome is not Outcome.SKIPPED), None)
+    return found and replace(found, overruns=None, put_off=False)
+
+
+def counted(given: Outlook) -> tuple[Outlook, Counter[str]]:
+    """The same, and how often it is asked what; each run that lines up asks when its policy's window opens."""
+    asked = Counter[str]()
+
+    def opens(policy: Policy, moment: datetime) -> datetime:
+        asked["opens"] += 1
+        return given.opens(policy, moment)
+
+    return replace(given, opens=opens), asked
+
+
+def test_the_next_run_of_one_volume_is_played_no_further_than_to_its_beginning() -> None:
+    soon, later = ("hourly", "soon"), [("nightly", f"v{index}") for index in range(200)]
+    given = outlook(volume("soon"), *(volume(name) for _, name in later), policies=BOTH, schedules=[soon, *later])
+    near, asked = counted(given)
+    assert forecast(near, NOON + DAY, nexts=[soon]).runs[0].start == NOON + timedelta(hours=1)
+    alone = asked.total()
+    few, asked = counted(replace(given, schedules=[soon]))
+    forecast(few, NOON + DAY, nexts=[soon])
+    assert alone == asked.total()
+    whole, asked = counted(given)
+    forecast(whole, NOON + DAY)
+    assert asked.total() > 100 * alone
+
+
+def test_what_goes_on_already_needs_no_playing() -> None:
+    active = run(Phase.BACKING_UP, id="x", volume="a", node="node-1", started_at=NOON)
+    seen, asked = counted(outlook(volume("a"), volume("b"), active=[active]))
+    assert forecast(seen, NOON + DAY, nexts=[("nightly", "a")]).runs[0].end == at(NOON, 13)
+    assert not asked
+
+
+def test_nobody_plays_on_for_a_run_that_can_never_begin() -> None:
+    stuck = run(Phase.DETACHING, id="x", volume="a", stuck=True, started_at=NOON, reason="not given back")
+    given = outlook(volume("a"), volume("b"), volume("c", standby=True), policies=BOTH, active=[stuck])
+    seen, asked = counted(replace(given, schedules=[("nightly", "c"), ("hourly", "a"), ("hourly", "b")]))
+    found = forecast(seen, NOON + 7 * DAY, nexts=[("nightly", "c"), ("hourly", "a")]).runs
+    assert [(each.volume, each.start, each.outcome) for each in found if each.outcome is not Outcome.SKIPPED] == [
+        ("a", None, None),
+        ("c", None, Outcome.REFUSED),
+    ]
+    assert asked.total() < 100, "a night, not a week"
 
 
 def test_a_forecast_leaves_nothing_behind_that_only_a_garbage_collection_takes_away() -> None:
@@ -304,7 +400,7 @@ def test_a_forecast_leaves_nothing_behind_that_only_a_garbage_collection_takes_a
     gc.disable()
     try:
         forecast(seen, T0 + DAY)
-        expected_ends(seen)
+        forecast(seen, T0 + DAY, nexts=[("hourly", "a")])
         assert gc.collect() == 0
     finally:
         gc.enable()

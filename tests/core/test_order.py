@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lhbackupd.core.admission import admit
+from lhbackupd.core.admission import Load, Slot, admit, hand_out, spare
 from lhbackupd.core.cluster import Replica, Volume
 from lhbackupd.core.durations import USUAL, Durations, Ended
 from lhbackupd.core.model import Limits, Outcome, Phase, Run
-from lhbackupd.core.order import Claim, claim
+from lhbackupd.core.order import Claim, Pressure, Queue, claim
 
 from .examples import POLICY, T0, detached, nodes, run
 
@@ -246,6 +246,31 @@ def test_the_one_that_is_late_is_named_to_those_who_wait_for_its_place() -> None
     assert full["same"] == (
         "waits for one of 1 places on backup target default, the last of which is kept for the late run late"
     )
+
+
+def test_groups_that_can_have_no_place_are_not_looked_at_unless_one_of_them_may_be_late() -> None:
+    """A thousand kinds of runs and one node with a place: only who could go there has to be put in order."""
+    limits = Limits(cluster=99, per_node=1, per_target=999)
+
+    def looked_at(limits: Limits, by: float) -> tuple[int, str]:
+        queue, load = Queue(), Load()
+        for index, homes in enumerate(combinations([f"n{number}" for number in range(12)], 2)):
+            asks = Claim(by=T0 + timedelta(seconds=by), asked=T0 - HOUR, seconds=5.0)
+            queue.add(run(id=f"r{index}", volume=f"v{index}"), asks, nodes=homes, target="default")
+        for number in range(1, 12):
+            load.take(run(id=f"a{number}", volume=f"w{number}"), Slot(node=f"n{number}", target="default"))
+        seen = list(queue.ordered(Pressure(), limits, spare(load, limits, T0)))
+        (given_out,) = hand_out(queue, load, limits, now=T0)
+        return len(seen), given_out[1].node
+
+    assert looked_at(limits, by=86400.0) == (11, "n0")
+    assert looked_at(limits, by=-1.0) == (11, "n0"), "nothing is kept for the late where targets have room"
+    assert looked_at(replace(limits, per_target=99), by=86400.0) == (11, "n0")
+    assert looked_at(replace(limits, per_target=99), by=-1.0) == (66, "n0")
+    full = replace(limits, per_target=11)
+    queue, load = Queue(), Load(targets=Counter(default=11))
+    queue.add(run(), Claim(by=T0 + DAY, asked=T0), nodes=("n0",), target="default")
+    assert list(queue.ordered(Pressure(), full, spare(load, full, T0))) == []
 
 
 def at(hours: float) -> datetime:
