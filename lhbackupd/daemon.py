@@ -28,6 +28,7 @@ from lhbackupd.messengers import messengers
 from lhbackupd.surface import control, server, web
 from lhbackupd.surface.answers import Answers
 from lhbackupd.surface.doorway import NoDirectory, doorway
+from lhbackupd.surface.foresight import Foresight, foresee
 from lhbackupd.surface.gauges import Gauges
 from lhbackupd.surface.goals import Goals
 from lhbackupd.surface.health import Pulse, stands_still, unready
@@ -167,6 +168,7 @@ class Daemon:
         ):
             self._registry.register(collector)
         engine = self._engine
+        foresight = Foresight(lambda: foresee(self._sources()))
         answers = Answers(
             sources=self._sources,
             report=self._report,
@@ -174,6 +176,7 @@ class Daemon:
             longhorn=engine.longhorn,
             journal=engine.journal,
             offload=self._worker,
+            foresight=foresight,
         )
         shown = web.Web(
             report=self._report,
@@ -187,6 +190,7 @@ class Daemon:
         )
         self._listeners = (*self._listeners, shown.changes)
         tasks.create_task(shown.changes.run(done), name="changes")
+        tasks.create_task(foresight.run(done), name="foresight")
         listening = asyncio.Event()
 
         def started(port: int) -> None:

@@ -123,6 +123,8 @@ def _next(found: Explanation) -> Iterator[str]:
     planned = {run.policy for run in found.next}
     for run in found.next:
         yield f"  {run.policy}: {_place(run)}"
+    if found.old_forecast:
+        yield f"  as it was foreseen at {moment(found.old_forecast)}"
     for policy in found.policies:
         if policy.applies and policy.name not in planned and policy.standing and policy.standing.next_due:
             yield f"  {policy.name}: due at {moment(policy.standing.next_due)}"

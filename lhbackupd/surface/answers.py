@@ -13,6 +13,7 @@ from lhbackupd.longhorn.client import Longhorn
 from lhbackupd.surface.explain import check_known, explain
 from lhbackupd.surface.explanation import Explanation
 from lhbackupd.surface.findings import Diagnosis
+from lhbackupd.surface.foresight import Foresight
 from lhbackupd.surface.housecall import house_call
 from lhbackupd.surface.plan import Plan, plan
 from lhbackupd.surface.report import Report
@@ -31,6 +32,7 @@ class Answers:
         longhorn: Longhorn,
         journal: Journal,
         offload: Offload,
+        foresight: Foresight,
     ) -> None:
         self._sources = sources
         self._report = report
@@ -38,6 +40,7 @@ class Answers:
         self._longhorn = longhorn
         self._journal = journal
         self._offload = offload
+        self._foresight = foresight
 
     async def history(self, *, volume: str | None, policy: str | None, limit: int) -> tuple[Run, ...]:
         """Finished runs, newest first. Raises JournalError."""
@@ -52,7 +55,7 @@ class Answers:
         sources = self._sources()
         check_known(sources, volume)
         seen = await close_up(self._api, volume, sources.keeper.books.history)
-        return partial(explain, sources, volume, seen)
+        return partial(explain, sources, volume, seen, self._foresight.latest)
 
     async def diagnose(self) -> Diagnosis:
         """What `lhbackupd doctor` would say, of this daemon's own eyes."""

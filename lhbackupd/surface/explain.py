@@ -5,18 +5,16 @@ It is made on demand, from the same values and decisions as all else, and from o
 
 from collections.abc import Iterator
 from dataclasses import fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from difflib import get_close_matches
 from itertools import pairwise
 
 from lhbackupd.core.cluster import Backup, Setting, Volume
 from lhbackupd.core.coverage import BARE
 from lhbackupd.core.eligibility import needs_setting, refusal, suspension
-from lhbackupd.core.forecast import forecast
 from lhbackupd.core.inspection import inspect
-from lhbackupd.core.model import Match, Outcome, Policy, Run
+from lhbackupd.core.model import Match, Policy, Run
 from lhbackupd.core.naming import LABEL_ORIGIN, LABEL_POLICY
-from lhbackupd.core.outlook import Planned
 from lhbackupd.core.placement import choices
 from lhbackupd.core.recurring import Membership
 from lhbackupd.core.retention import verdicts
@@ -25,13 +23,10 @@ from lhbackupd.core.timetable import parse_zone
 from lhbackupd.core.untouched import doubtful, rests_on
 from lhbackupd.engine.closeup import CloseUp
 from lhbackupd.surface.explanation import BackupWord, Explanation, PhaseTime, PolicyWord, RunWord
-from lhbackupd.surface.plan import outlook
+from lhbackupd.surface.foresight import Foreseen, next_runs
 from lhbackupd.surface.report import CoveredVolume
 from lhbackupd.surface.standing import alarming
 from lhbackupd.surface.status import Sources, covered, uncovered
-
-#: how far ahead the queue is played through to find the next run's place, and how long after its due time
-_AHEAD, _AFTER = timedelta(days=2), timedelta(hours=1)
 
 
 class Unknown(Exception):  # noqa: N818 -- says what is the case
@@ -47,8 +42,11 @@ def check_known(sources: Sources, name: str) -> None:
         raise Unknown(f"there is no volume {name}" + (f"; do you mean {' or '.join(near)}?" if near else ""))
 
 
-def explain(sources: Sources, name: str, seen: CloseUp) -> Explanation:
-    """What there is to say of a known volume; takes copies, so it may be called from another thread."""
+def explain(sources: Sources, name: str, seen: CloseUp, foreseen: Foreseen | None = None) -> Explanation:
+    """What there is to say of a known volume; takes copies, so it may be called from another thread.
+
+    Where the next runs are `foreseen`, they are taken from there as far as they still lie ahead.
+    """
     picture, keeper = sources.inventory.picture, sources.keeper
     volume = seen.volume or picture.volumes.get(name)
     rows = {row.policy: row for row in covered(sources, only=name)}
@@ -57,6 +55,7 @@ def explain(sources: Sources, name: str, seen: CloseUp) -> Explanation:
     cover = next(iter(uncovered(sources, only=name)), None)
     troubled = any(alarming(row.standing, row.rpo) for row in rows.values())
     faults = (*seen.faults, *([f"the last poll: {picture.fault.text}"] if picture.fault else []))
+    nexts, foreseen_at = next_runs(sources, name, foreseen)
     return Explanation(
         at=sources.clock.now(),
         volume=name,
@@ -70,7 +69,8 @@ def explain(sources: Sources, name: str, seen: CloseUp) -> Explanation:
         policies=words,
         unfinished=tuple(_run(run) for run in runs),
         finished=tuple(_run(run) for run in seen.runs),
-        next=_next(sources, name),
+        next=nexts,
+        foreseen_at=foreseen_at,
         nodes=choices(volume, picture.nodes) if volume else (),
         backups=None if seen.backups is None else tuple(_backups(sources, name, seen.backups)),
         faults=faults,
@@ -166,18 +166,6 @@ def _phases(run: Run) -> Iterator[PhaseTime]:
     steps = [("queued", run.queued_at), *sorted(run.entered.items(), key=lambda step: step[1])]
     for (phase, since), (_, until) in pairwise(steps):
         yield PhaseTime(phase=phase, seconds=max(0.0, (until - since).total_seconds()))
-
-
-def _next(sources: Sources, name: str) -> tuple[Planned, ...]:
-    """The next run of each policy, with its place among all others'."""
-    known = outlook(sources)
-    dues = [known.due(known.policies[policy], name, known.at) for policy, volume in known.schedules if volume == name]
-    until = max([known.at, *(due for due in dues if due <= known.at + _AHEAD)]) + _AFTER
-    found: dict[str, Planned] = {}
-    for run in forecast(known, until).runs:
-        if run.volume == name and run.outcome is not Outcome.SKIPPED:
-            found.setdefault(run.policy, run)
-    return tuple(found.values())
 
 
 def _backups(sources: Sources, name: str, backups: tuple[Backup, ...]) -> Iterator[BackupWord]:

@@ -6,7 +6,7 @@ goes, not when one comes.
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lhbackupd.core.model import Outcome
 from lhbackupd.core.outlook import Planned
@@ -17,6 +17,8 @@ from lhbackupd.surface.report import CoveredVolume, UncoveredVolume
 VERSION = 1
 #: a volume's name as Longhorn takes it: it names Kubernetes objects
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
+#: how old a forecast is told to be
+TOLD_AFTER = timedelta(seconds=5)
 NO_NAME = "that is no name of a Longhorn volume"
 
 
@@ -108,6 +110,8 @@ class Explanation:
     finished: tuple[RunWord, ...]
     #: the next run of each policy, as far as it begins within two days
     next: tuple[Planned, ...]
+    #: as of when what `next` says was expected, if that is earlier than `at`: it was made ahead for all volumes
+    foreseen_at: datetime | None = None
     nodes: tuple[Choice, ...]
     #: newest first; None where they could not be read
     backups: tuple[BackupWord, ...] | None
@@ -115,3 +119,9 @@ class Explanation:
     faults: tuple[str, ...]
     #: whether nobody has to see to it: what the exit code of `lhbackupd explain` says
     fine: bool
+
+    @property
+    def old_forecast(self) -> datetime | None:
+        """`foreseen_at`, if that is long enough ago for people to be told."""
+        old = self.foreseen_at is not None and self.at - self.foreseen_at > TOLD_AFTER
+        return self.foreseen_at if old else None

@@ -68,6 +68,7 @@ def volume(frame: Frame, name: str, history: Sequence[Run], seen: Explanation | 
         alarms(report),
         *(_covered(row, _planned(seen, row.policy), _no_touch(seen, row.policy), report.at) for row in covered),
         *(_uncovered(row) for row in bare),
+        _foreseen(seen, report.at),
         _now(report, name),
         _history(history, report.at, trouble),
         _runs(history, report.at),
@@ -81,6 +82,13 @@ def _planned(seen: Explanation | str, policy: str) -> Planned | None:
     if isinstance(seen, str):
         return None
     return next((run for run in seen.next if run.policy == policy), None)
+
+
+def _foreseen(seen: Explanation | str, now: datetime) -> Html | str:
+    """As of when that is, if not of now."""
+    if isinstance(seen, str) or seen.old_forecast is None or not seen.next:
+        return ""
+    return el("p", join(("When runs begin is as it was foreseen ", when(seen.old_forecast, now), ".")), class_=QUIET)
 
 
 def _no_touch(seen: Explanation | str, policy: str) -> str:

@@ -1,0 +1,156 @@
+"""When next runs begin, taken from what was foreseen for all volumes, or played through at once."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from lhbackupd.core.cluster import Replica, Setting, Volume
+from lhbackupd.core.outlook import Outlook
+from lhbackupd.engine.closeup import CloseUp
+from lhbackupd.surface import foresight as module
+from lhbackupd.surface.explain import explain
+from lhbackupd.surface.explanation import Explanation
+from lhbackupd.surface.foresight import COSTLY, LEAST_PAUSE, SHARE, Foreseen, Foresight, foresee, next_runs
+from tests.surface.house import HOURLY, NIGHTLY, NOON, TODAY, House, queued, running, volume
+
+DAY = timedelta(days=1)
+
+
+def placed(name: str, **fields: Any) -> Volume:
+    return volume(name, replicas=(Replica(name="r", node="node-1"),), **fields)
+
+
+@pytest.fixture
+def nights(house: House) -> House:
+    """Three volumes that are due in the night, one after the other."""
+    house.has(placed("pvc-a"), placed("pvc-b"), placed("pvc-c"))
+    return house
+
+
+@pytest.fixture
+def plays(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """How many schedules and waiting runs each forecast from now on is made of."""
+    made: list[tuple[int, int]] = []
+    real = module.forecast
+
+    def forecast(known: Outlook, *args: Any, **more: Any) -> Any:
+        made.append((len(known.schedules), len(known.waiting)))
+        return real(known, *args, **more)
+
+    monkeypatch.setattr(module, "forecast", forecast)
+    return made
+
+
+def test_a_next_run_is_taken_from_what_was_foreseen_and_it_is_said_as_of_when(
+    nights: House, plays: list[tuple[int, int]]
+) -> None:
+    alone, at = next_runs(nights.sources, "pvc-c", None)
+    assert at is None
+    foreseen = foresee(nights.sources)
+    nights.clock.turn(120)
+    plays.clear()
+    assert next_runs(nights.sources, "pvc-c", foreseen) == (alone, NOON)
+    assert plays == []
+    made = explain(nights.sources, "pvc-c", CloseUp(), foreseen)
+    assert made.old_forecast == made.foreseen_at == NOON
+    assert msgspec.json.decode(msgspec.json.encode(made), type=Explanation) == made
+    assert replace(made, at=NOON + timedelta(seconds=5)).old_forecast is None
+    assert explain(nights.sources, "pvc-c", CloseUp()).old_forecast is None
+
+
+def test_a_run_that_has_begun_is_not_shown_as_one_that_will(nights: House, plays: list[tuple[int, int]]) -> None:
+    nights.keeper.waiting["y"] = queued("pvc-c")
+    foreseen = foresee(nights.sources)
+    del nights.keeper.waiting["y"]
+    nights.clock.turn(10)
+    begun = NOON + timedelta(seconds=4)
+    nights.keeper.active["y"] = running("pvc-c", started_at=begun, target="default")
+    plays.clear()
+    (run,), at = next_runs(nights.sources, "pvc-c", foreseen)
+    assert (run.start, run.due, at) == (begun, TODAY, None)
+    assert plays == [(0, 0)]
+    nights.keeper.active.clear()
+    (run,), at = next_runs(nights.sources, "pvc-c", foreseen)
+    assert (run.due, at) == (TODAY + DAY, NOON), "that one is done, and the one after it was foreseen as well"
+
+
+def test_a_run_that_waits_longer_than_foreseen_or_was_not_foreseen_is_played_through_at_once(nights: House) -> None:
+    nights.keeper.waiting["y"] = queued("pvc-c")
+    foreseen = foresee(nights.sources)
+    (run,), at = next_runs(nights.sources, "pvc-c", foreseen)
+    assert (run.start, at) == (NOON, NOON)
+    nights.clock.turn(60)
+    (run,), at = next_runs(nights.sources, "pvc-c", foreseen)
+    assert (run.due, run.start, at) == (TODAY, nights.clock.now(), None)
+    nights.keeper.waiting["z"] = replace(queued("pvc-b"), id="z", due=NOON, manual=True)
+    (run,), at = next_runs(nights.sources, "pvc-b", foreseen)
+    assert (run.due, at) == (NOON, None)
+    assert run.start == nights.clock.now(), "its deadline is the sooner one"
+
+
+def test_of_two_policies_each_is_answered_from_where_it_can_be(nights: House) -> None:
+    nights.has(placed("pvc-a"), policy=replace(HOURLY, match=NIGHTLY.match))
+    foreseen = foresee(nights.sources)
+    nights.keeper.waiting["y"] = replace(queued("pvc-a"), id="y", policy="hourly", due=NOON)
+    runs, at = next_runs(nights.sources, "pvc-a", foreseen)
+    assert [(run.policy, run.due) for run in runs] == [("hourly", NOON), ("nightly", TODAY + DAY)]
+    assert at == NOON
+
+
+@pytest.mark.parametrize("change", ["rules", "setting"])
+def test_what_was_foreseen_under_another_configuration_or_setting_counts_for_nothing(
+    nights: House, change: str
+) -> None:
+    foreseen = foresee(nights.sources)
+    if change == "rules":
+        nights.keeper.rules = replace(nights.keeper.rules)
+    else:
+        nights.look(setting=Setting.FORBIDDEN)
+    assert next_runs(nights.sources, "pvc-a", foreseen)[1] is None
+
+
+def test_where_too_many_runs_come_before_it_only_the_due_time_is_said(
+    nights: House, plays: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lhbackupd.core.forecast.MOST", 0)
+    foreseen = foresee(nights.sources)
+    plays.clear()
+    assert not foreseen.whole
+    assert next_runs(nights.sources, "pvc-a", foreseen) == ((), None)
+    assert plays == []
+
+
+def costing(house: House, *seconds: float) -> Foresight:
+    """What takes so long, each time that it looks."""
+    ticks: Iterator[float] = iter([tick for each in seconds for tick in (0.0, each)])
+    return Foresight(lambda: foresee(house.sources), clock=lambda: next(ticks))
+
+
+def test_it_takes_a_small_share_of_a_core_and_keeps_nothing_that_is_quickly_made(nights: House) -> None:
+    ahead = costing(nights, 3.0, COSTLY / 2)
+    assert ahead.look() == pytest.approx(3.0 / SHARE)
+    assert isinstance(ahead.latest, Foreseen)
+    assert ahead.look() == LEAST_PAUSE
+    assert ahead.latest is None
+
+
+async def test_it_looks_ahead_from_its_start_on_in_a_thread_until_it_is_told_to_stop(nights: House) -> None:
+    threads, made, stop = [], asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def make() -> Foreseen:
+        threads.append(threading.current_thread())
+        loop.call_soon_threadsafe(made.set)
+        return foresee(nights.sources)
+
+    task = asyncio.create_task(Foresight(make).run(stop))
+    await made.wait()
+    stop.set()
+    await task
+    assert threading.main_thread() not in threads
