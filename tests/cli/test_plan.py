@@ -12,6 +12,7 @@ import pytest
 from lhbackupd.core.cluster import Replica
 from lhbackupd.core.durations import Durations, Ended
 from lhbackupd.core.model import Outcome
+from lhbackupd.surface.foresight import foresee
 from tests.cli.served import served
 from tests.cli.test_doctor import call, config
 from tests.surface.house import NIGHTLY, NOON, TODAY, House, ended, house, volume
@@ -114,6 +115,18 @@ def test_a_volume_is_explained_on_one_screen(tmp_path: Path) -> None:
     assert "protected: protected as of 2026-10-22 02:00:00 UTC; 100 bytes" in said
     assert "nightly: due at 2026-10-23 02:00:00 UTC; begins at 2026-10-23 02:00:00 UTC for 13 s on node-1" in said
     assert "→ node-1: it holds a good replica" in said
+
+
+def test_it_is_said_as_of_when_a_next_run_was_foreseen(tmp_path: Path) -> None:
+    with house() as made:
+        made.has(volume("pvc-a", replicas=(Replica(name="r", node="node-1"),)))
+        foreseen = foresee(made.sources)
+        with served(web(made, foreseen=lambda: foreseen).app, tmp_path) as path:
+            new = call("explain", path, "pvc-a").output
+            made.clock.turn(90)
+            old = call("explain", path, "pvc-a").output
+    assert "foreseen at" not in new
+    assert "  as it was foreseen at 2026-10-22 12:00:00 UTC" in old.splitlines()
 
 
 def test_a_volume_that_is_let_alone_is_explained_with_what_that_rests_on(tmp_path: Path) -> None:

@@ -11,13 +11,19 @@ from lhbackupd.engine.closeup import CloseUp
 from lhbackupd.surface.explain import check_known, explain
 from lhbackupd.surface.explanation import Explanation
 from lhbackupd.surface.findings import Diagnosis, Finding, Level, ok
+from lhbackupd.surface.foresight import Foreseen
 from lhbackupd.surface.plan import plan
 from lhbackupd.surface.web import Web
 from tests.surface.house import NOON, House
 
 
 def web(
-    house: House, *, findings: Iterable[Finding] = (), backups: Iterable[Backup] | None = (), **instead: Any
+    house: House,
+    *,
+    findings: Iterable[Finding] = (),
+    backups: Iterable[Backup] | None = (),
+    foreseen: Callable[[], Foreseen | None] = lambda: None,
+    **instead: Any,
 ) -> Web:
     """The application; parts of it can be others."""
 
@@ -27,7 +33,7 @@ def web(
         seen = CloseUp(
             backups=None if backups is None else tuple(backups), faults=() if backups is not None else ("no",)
         )
-        return partial(explain, house.sources, name, seen)
+        return partial(explain, house.sources, name, seen, foreseen())
 
     async def examine() -> Diagnosis:
         found = (ok("config", "no faults; policies nightly"), *findings)

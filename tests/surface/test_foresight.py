@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 
@@ -18,6 +19,7 @@ from lhbackupd.surface.explain import explain
 from lhbackupd.surface.explanation import Explanation
 from lhbackupd.surface.foresight import COSTLY, LEAST_PAUSE, SHARE, Foreseen, Foresight, foresee, next_runs
 from tests.surface.house import HOURLY, NIGHTLY, NOON, TODAY, House, queued, running, volume
+from tests.surface.shown import web
 
 DAY = timedelta(days=1)
 
@@ -124,6 +126,16 @@ def test_where_too_many_runs_come_before_it_only_the_due_time_is_said(
     assert not foreseen.whole
     assert next_runs(nights.sources, "pvc-a", foreseen) == ((), None)
     assert plays == []
+
+
+async def test_a_volumes_page_says_as_of_when_its_next_run_was_foreseen(nights: House) -> None:
+    foreseen = foresee(nights.sources)
+    words = "When runs begin is as it was foreseen"
+    for seconds, told in ((0.0, False), (90.0, True)):
+        nights.clock.turn(seconds)
+        app = web(nights, foreseen=lambda: foreseen).app
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://lhbackupd") as client:
+            assert (words in (await client.get("/volumes/pvc-a")).text) is told
 
 
 def costing(house: House, *seconds: float) -> Foresight:
