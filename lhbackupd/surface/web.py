@@ -30,6 +30,7 @@ from lhbackupd.surface.kept import Kept
 from lhbackupd.surface.pages.routes import History, Pages
 from lhbackupd.surface.plan import Plan
 from lhbackupd.surface.report import Report
+from lhbackupd.surface.series import exposition
 from lhbackupd.surface.threads import Busy, Threads
 
 #: gzip's level: the highest saves little more, and takes five times as long
@@ -115,7 +116,7 @@ def _machines(*, report: Callable[[], Report], metrics: CollectorRegistry, threa
         packed = "gzip" in request.headers.get("accept-encoding", "")  # as Prometheus always asks: a fifth of the bytes
 
         def expose() -> bytes:
-            text = encode(metrics)
+            text = exposition(metrics, encode)
             return gzip.compress(text, _QUICKLY) if packed else text
 
         made = expositions.setdefault((content_type, packed), Kept(expose))
