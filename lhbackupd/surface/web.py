@@ -23,7 +23,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lhbackupd.surface import questions
-from lhbackupd.surface.changes import Changes, version_of
+from lhbackupd.surface.changes import Changes, Versions
 from lhbackupd.surface.explanation import Explanation
 from lhbackupd.surface.findings import Diagnosis
 from lhbackupd.surface.kept import Kept
@@ -69,7 +69,8 @@ class Web:
     ) -> None:
         threads = Threads()
         kept = Kept(report)
-        version = Kept(lambda: version_of(kept()))
+        versions = Versions()
+        version = Kept(lambda: versions(kept()))
         self.changes = Changes(version=version, thread=asyncio.to_thread)
         shown = Pages(
             report=kept,

@@ -7,7 +7,7 @@ import pytest
 from lhbackupd.core.cluster import Node
 from lhbackupd.core.model import Outcome
 from lhbackupd.engine.events import Moved
-from lhbackupd.surface.changes import LISTENERS, LONGEST, QUIET, Changes, version_of
+from lhbackupd.surface.changes import LISTENERS, LONGEST, QUIET, Changes, Versions
 from tests.surface.house import House, ended, running, volume
 
 pytestmark = pytest.mark.looptime
@@ -112,6 +112,7 @@ async def test_all_streams_end_with_the_daemon(shown: Shown) -> None:
 
 def test_a_version_changes_with_what_is_seen_and_not_with_time(house: House) -> None:
     house.has(volume("pvc-a"))
+    version_of = Versions()
     before = version_of(house.report())
     house.clock.turn(20)
     assert house.inventory.picture.at

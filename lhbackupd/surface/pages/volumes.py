@@ -106,7 +106,7 @@ def rows_of(report: Report) -> list[Row]:
             pvc=row.pvc,
             namespace=row.pvc_namespace,
             policy=row.policy,
-            state=row.standing.value,
+            state=row.standing,
             rpo=row.rpo,
             why=row.reason,
             covered=row,
@@ -136,7 +136,7 @@ def chosen(rows: Iterable[Row], wanted: Wanted) -> list[Row]:
         row
         for row in rows
         if wanted.state in ("", row.state)
-        and wanted.rpo in ("", row.rpo.value)
+        and wanted.rpo in ("", row.rpo)
         and wanted.policy in ("", row.policy)
         and (words in row.name.casefold() or words in row.volume.casefold())
     ]
