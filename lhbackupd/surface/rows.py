@@ -59,9 +59,11 @@ class Made(NamedTuple):
 _Verdict = Callable[[Key, datetime, Run | None], Judgement]
 
 
-def covered(key: Key, given: Given, *, now: datetime, upcoming: datetime, verdict: _Verdict) -> Made:
-    """A volume under a policy. `upcoming` is when its trigger fires next."""
-    policy, volume, trigger = given.policy, given.volume, given.trigger
+def covered(
+    key: Key, given: Given, *, now: datetime, upcoming: datetime, before_last: datetime, verdict: _Verdict
+) -> Made:
+    """A volume under a policy. Its trigger fires next at `upcoming`, and fired last but one at `before_last`."""
+    policy, volume = given.policy, given.volume
     word = given.word or Protection(policy=key[0], volume=key[1])
     due = min(given.detached or upcoming, upcoming)
     mode, rpo = (policy.mode, policy.rpo) if policy else (Mode.ACTIVE, None)
@@ -70,7 +72,7 @@ def covered(key: Key, given: Given, *, now: datetime, upcoming: datetime, verdic
     judged = UNASKED if mode is Mode.SHADOW else verdict(key, due, given.run)
     objective = words.objective(judged, rpo)
     missed = judged.misses_at is not None and judged.misses_at <= now
-    beyond = objective if missed else overdue(word, trigger.due_before_last(now), known)
+    beyond = objective if missed else overdue(word, before_last, known)
     stands = standing(word, beyond=bool(beyond), mode=mode)
     turn = turns_at(known, rpo, now, known.took if known else 0.0)
     row = CoveredVolume(

@@ -114,7 +114,7 @@ class Volumes(Metric):
     def samples(self) -> list[Sample]:
         """As the client library wants them."""
         kind, values = self._kind, ((row, self._kind.value(row)) for row in self._rows)
-        return [Sample(kind.name, dict(_labels(row, kind, one)), one.number) for row, one in values if one is not None]
+        return [Sample(kind.name, _labels(row, kind, one), one.number) for row, one in values if one is not None]
 
     @samples.setter
     def samples(self, _: list[Sample]) -> None:
@@ -153,18 +153,22 @@ class Series:
 
 
 def _write(row: CoveredVolume) -> Iterator[str]:
+    labels = ",".join([f'{name}="{_escaped(value)}"' for name, value in _common(row)])
     for kind in _KINDS:
         if (value := kind.value(row)) is None:
             yield ""
         else:
-            labels = ",".join(f'{name}="{_escaped(label)}"' for name, label in _labels(row, kind, value))
-            yield f"{kind.name}{{{labels}}} {_number(value.number)}\n"
+            more = f',{kind.label}="{_escaped(value.label)}"' if kind.label else ""
+            yield f"{kind.name}{{{labels}{more}}} {_number(value.number)}\n"
 
 
-def _labels(row: CoveredVolume, kind: _Kind, value: _Value) -> Iterator[tuple[str, str]]:
-    yield from zip(LABELS, (row.volume, row.pvc, row.pvc_namespace, row.policy), strict=True)
-    if kind.label:
-        yield kind.label, value.label
+def _labels(row: CoveredVolume, kind: _Kind, value: _Value) -> dict[str, str]:
+    labels = dict(_common(row))
+    return {**labels, kind.label: value.label} if kind.label else labels
+
+
+def _common(row: CoveredVolume) -> Iterator[tuple[str, str]]:
+    return zip(LABELS, (row.volume, row.pvc, row.pvc_namespace, row.policy), strict=True)
 
 
 def _number(value: float) -> str:

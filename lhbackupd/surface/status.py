@@ -178,6 +178,8 @@ def _covered(
     protections, exposures = dict(keeper.books.protections), dict(keeper.watch.exposures)
     going = {(run.policy, run.volume): run for run in (*tuple(keeper.waiting.values()), *tuple(keeper.active.values()))}
 
+    before: dict[CronTrigger, datetime] = {}
+
     def verdict(key: Key, due: datetime, run: Run | None) -> Judgement:
         return keeper.watch.verdict(key, now=now, next_due=due, run=run)
 
@@ -195,7 +197,11 @@ def _covered(
         )
         former = made.get(key)
         if former is None or now >= former.until or former.given != given:
-            former = made[key] = rows.covered(key, given, now=now, upcoming=upcoming[trigger], verdict=verdict)
+            due = upcoming[trigger]
+            if (last := before.get(trigger)) is None:
+                last = before[trigger] = trigger.due_before_last(now)
+            former = rows.covered(key, given, now=now, upcoming=due, before_last=last, verdict=verdict)
+            made[key] = former
         return former.row
 
     found = (row(key, trigger) for key, trigger in schedules.items())
