@@ -17,7 +17,7 @@ from benchmarks.theatre import stage
 #: how much longer than T a volume may be held, in seconds
 MARGIN = 0.5
 #: requests per backup besides one per second over the run
-REQUESTS = 15
+REQUESTS = 12
 #: real seconds of quiet after the last volume is detached, in which the runs are closed and old backups looked for
 _QUIET = 1.5
 

@@ -148,6 +148,7 @@ async def assemble(config: Config, *, clock: Clock, longhorn: Longhorn, offload:
         books=keeper.books,
         orders=keeper.orders,
         clock=clock,
+        offload=offload,
         tell=to_all((tell, keeper.watch.heard)),
     )
     return Engine(

@@ -35,8 +35,8 @@ from lhbackupd.surface.health import Pulse, stands_still, unready
 from lhbackupd.surface.logs import logger
 from lhbackupd.surface.metrics import Metrics
 from lhbackupd.surface.narrator import LogListener
-from lhbackupd.surface.report import CoveredVolume, Report
-from lhbackupd.surface.rows import Given
+from lhbackupd.surface.report import Report
+from lhbackupd.surface.rows import Made
 from lhbackupd.surface.status import Recent, Sources, report
 from lhbackupd.surface.systemd import Systemd
 
@@ -68,7 +68,7 @@ class Daemon:
         self._listeners: tuple[Tell, ...] = (self._narrator, self._metrics, self._recent)
         #: what was wrong with the configuration at the last SIGHUP
         self._faults: tuple[str, ...] = ()
-        self._rows: dict[Key, tuple[Given, CoveredVolume]] = {}
+        self._rows: dict[Key, Made] = {}
 
     async def run(self) -> int:
         """Run until SIGTERM or SIGINT; returns the exit code: 1 if a volume may still be attached by us.

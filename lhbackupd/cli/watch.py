@@ -21,7 +21,7 @@ from lhbackupd.cli.options import FAILED, UNREACHABLE, USAGE, die, say
 from lhbackupd.cli.screen import Screen
 from lhbackupd.cli.view import View
 from lhbackupd.config import Config
-from lhbackupd.surface.changes import version_of
+from lhbackupd.surface import changes
 from lhbackupd.surface.report import Report
 
 #: seconds that an answer may take, between two pictures, and between two questions at least
@@ -88,14 +88,14 @@ def follow(config: Config) -> int:
     The exit code is that of the moment in which it is ended.
     """
     _let_go_in_order()
-    seen, version, trouble = Seen(), "", ""
+    seen, shown, trouble = Seen(), None, ""
     with suppress(KeyboardInterrupt):
         for seen in looks(config):
             if seen.trouble != trouble:
                 trouble = seen.trouble
                 say(trouble or "the daemon answers again", err=True)
-            if seen.report is not None and not trouble and (found := version_of(seen.report)) != version:
-                version = found
+            if seen.report is not None and not trouble and (found := changes.seen(seen.report)) != shown:
+                shown = found
                 # a line each, whatever the answer looked like
                 click.echo(msgspec.json.format(seen.raw, indent=-1))
     return seen.code

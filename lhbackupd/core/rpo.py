@@ -53,6 +53,19 @@ def judge(known: Exposure | None, rpo: timedelta | None, now: datetime, expected
     return Judgement(state=Rpo.COMPLIANT)
 
 
+def turns_at(known: Exposure | None, rpo: timedelta | None, now: datetime, took: float) -> datetime | None:
+    """When time alone may change the verdict of `now`: it holds for every moment before that.
+
+    As long, that is, as exposure, run and next due time stay the same, and the due time lies ahead. None: for ever.
+    """
+    if known is None or rpo is None:
+        return None
+    lasts = [since + rpo for since in (known.since, known.doubt) if since is not None]
+    # a run that waits is expected to end `took` after now, which moves on with the time
+    moments = (moment for last in lasts for moment in (last - timedelta(seconds=took), last))
+    return min((moment for moment in moments if moment >= now), default=None)
+
+
 def _miss(since: datetime | None, rpo: timedelta, now: datetime, expected: datetime | None) -> datetime | None:
     """When what is unprotected `since` then misses the RPO; None if it is expected not to."""
     if since is None:

@@ -18,6 +18,7 @@ from lhbackupd.core.naming import LABEL_RUN
 from lhbackupd.core.protection import Protection
 from lhbackupd.engine.books import Books
 from lhbackupd.engine.events import BackupLost, Tell
+from lhbackupd.engine.intake import Offload
 from lhbackupd.engine.inventory import Inventory
 from lhbackupd.engine.journal import JournalError
 from lhbackupd.engine.orders import Orders
@@ -30,13 +31,22 @@ class Audit:
     """Looks at volumes in turn; never raises for what Longhorn or the journal do."""
 
     def __init__(
-        self, *, longhorn: Api, inventory: Inventory, books: Books, orders: Orders, clock: Clock, tell: Tell
+        self,
+        *,
+        longhorn: Api,
+        inventory: Inventory,
+        books: Books,
+        orders: Orders,
+        clock: Clock,
+        offload: Offload,
+        tell: Tell,
     ) -> None:
         self._longhorn = longhorn
         self._inventory = inventory
         self._books = books
         self._orders = orders
         self._clock = clock
+        self._offload = offload
         self._tell = tell
         #: when each volume was looked at, on the monotonic clock
         self._looked: dict[str, float] = {}
@@ -49,14 +59,17 @@ class Audit:
         """Look at those whose turn it is after every poll, until `stop`."""
         while not await self._clock.wait(stop, self._inventory.period):
             volumes = self._inventory.picture.volumes
-            for name in self._due(volumes.values()):
+            for name in await self._offload(self._due, volumes.values()):
                 if stop.is_set():
                     return
                 await self._look(volumes[name])
 
     def _due(self, volumes: Iterable[Volume]) -> list[str]:
-        """Those whose newest backup went away, or that lacked one at the last look, and those whose turn it is."""
-        claimed = {name for _, name in self._books.scheduler.schedules}
+        """Those whose newest backup went away, or that lacked one at the last look, and those whose turn it is.
+
+        In the worker: thousands of volumes looked through on the loop would hold it up.
+        """
+        claimed = {name for _, name in tuple(self._books.scheduler.schedules)}
         there = {volume.name: volume for volume in volumes if volume.name in claimed}
         self._suspected = {name: lacked for name, lacked in self._suspected.items() if name in there}
         urgent = {*self._suspected}

@@ -21,7 +21,9 @@ SHOWN = 256
 
 def visible(text: str, limit: int = SHOWN) -> str:
     """Foreign text fit to show: at most `limit` characters, control and direction characters escaped."""
-    head = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[: limit + 1])
+    head = text[: limit + 1]
+    if not head.isprintable():  # a page has ten thousand texts, and hardly ever one that is not
+        head = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in head)
     return head if len(head) <= limit else head[: limit - 1] + "…"
 
 

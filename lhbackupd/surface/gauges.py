@@ -8,26 +8,19 @@ to tell: ten thousand volumes are a scrape of 5 MB, and not of 9. Every name her
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from prometheus_client.samples import Sample
 from typing_extensions import override
 
 from lhbackupd.core.model import Phase
-from lhbackupd.core.protection import UPHELD
-from lhbackupd.core.rpo import Rpo
-from lhbackupd.surface.report import CoveredVolume, Report
+from lhbackupd.surface.report import Report
+from lhbackupd.surface.series import Series
 from lhbackupd.surface.standing import Standing, Wait
 
-VOLUME_LABELS = ("volume", "pvc", "pvc_namespace", "policy")
 #: what a run in the queue waits for if there are too many at once
 _PLACES = frozenset({Wait.CLUSTER, Wait.NODE, Wait.TARGET})
-
-
-#: volumes with their labels
-_Rows = tuple[tuple[CoveredVolume, dict[str, str]], ...]
 
 
 class Gauges(Collector):
@@ -35,10 +28,12 @@ class Gauges(Collector):
 
     def __init__(self, *, report: Callable[[], Report]) -> None:
         self._report = report
+        self._series = Series()
 
     @override
     def collect(self) -> Iterator[Metric]:
         report = self._report()
+        yield from self._series.of(report.volumes)
         yield from _volumes(report)
         yield from _runs(report)
         yield from _pauses(report)
@@ -50,61 +45,13 @@ class Gauges(Collector):
 
 
 def _volumes(report: Report) -> Iterator[Metric]:
-    rows = tuple((row, dict(zip(VOLUME_LABELS, _labels(row), strict=True))) for row in report.volumes)
-    yield _times("last_success", "When a backup was last completed.", rows, lambda row: row.last_success)
-    yield _times("last_check", "When the volume was last inspected.", rows, lambda row: row.last_check)
-    yield _times("protected_until", "Up to when its data is in a backup.", rows, lambda row: row.protected_until)
-    since = "Since when there may be data that no completed backup holds; no series while nothing says so."
-    yield _times("unprotected_since", since, rows, lambda row: row.unprotected_since)
-    rpo = GaugeMetricFamily(
-        "lhbackupd_volume_rpo",
-        "1 for how it stands to its policy's RPO, where that is not kept for certain.",
-        labels=(*VOLUME_LABELS, "state"),
-    )
-    unprotected = GaugeMetricFamily(
-        "lhbackupd_volume_unprotected_bytes",
-        "Bytes that the last inspection found and no backup holds; no series where it found none.",
-        labels=VOLUME_LABELS,
-    )
-    outcome = GaugeMetricFamily(
-        "lhbackupd_volume_last_outcome",
-        "1 for the outcome of the last run, where that has neither protected the volume nor let it alone.",
-        labels=(*VOLUME_LABELS, "outcome"),
-    )
-    for row, labels in rows:
-        if row.unprotected_bytes:
-            _add(unprotected, labels, row.unprotected_bytes)
-        if row.rpo not in {Rpo.NONE, Rpo.COMPLIANT}:
-            _add(rpo, {**labels, "state": row.rpo.value}, 1)
-        if row.last_outcome is not None and row.last_outcome not in UPHELD:
-            _add(outcome, {**labels, "outcome": row.last_outcome.value}, 1)
-    yield rpo
-    yield unprotected
-    yield outcome
     standing = GaugeMetricFamily("lhbackupd_volumes", "Volumes by how they stand.", labels=["standing"])
     for name, number in asdict(report.totals).items():
         standing.add_metric([name], number)
     yield standing
-    double = {row.volume for row, _ in rows if row.jobs and row.standing is not Standing.SHADOW}
+    double = {row.volume for row in report.volumes if row.jobs and row.standing is not Standing.SHADOW}
     yield _one("volumes_double_covered", "Volumes under a policy that a recurring job backs up as well.", len(double))
     yield _one("policies_unused", "Policies that match no volume.", len(report.unused))
-
-
-def _times(name: str, text: str, rows: _Rows, pick: Callable[[CoveredVolume], datetime | None]) -> Metric:
-    family = GaugeMetricFamily(f"lhbackupd_volume_{name}_timestamp_seconds", text, labels=VOLUME_LABELS)
-    for row, labels in rows:
-        if (when := pick(row)) is not None:
-            _add(family, labels, when.timestamp())
-    return family
-
-
-def _add(family: Metric, labels: dict[str, str], value: float) -> None:
-    """A sample. The labels of a volume are made once for all its series: `add_metric` would make them for each."""
-    family.samples.append(Sample(family.name, labels, value))
-
-
-def _labels(row: CoveredVolume) -> tuple[str, str, str, str]:
-    return row.volume, row.pvc, row.pvc_namespace, row.policy
 
 
 def _runs(report: Report) -> Iterator[Metric]:

@@ -1,8 +1,8 @@
 """The rows of the report, each made from one value of the engine and the volume that it is about, if that is known."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import NamedTuple
 
 from lhbackupd.core.cluster import Volume
@@ -11,7 +11,9 @@ from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Mode, Policy, Run
 from lhbackupd.core.pausing import Pause
 from lhbackupd.core.protection import Protection
-from lhbackupd.core.rpo import Judgement, Rpo
+from lhbackupd.core.rpo import UNASKED, Judgement, Rpo, turns_at
+from lhbackupd.engine.scheduler import Key
+from lhbackupd.engine.trigger import CronTrigger
 from lhbackupd.surface import words
 from lhbackupd.surface.report import (
     CoveredVolume,
@@ -26,32 +28,54 @@ from lhbackupd.surface.standing import Standing, overdue, standing, waits_for, w
 
 
 class Given(NamedTuple):
-    """What a row about a volume under a policy is made from."""
+    """What a row about a volume under a policy is made from, but for the time."""
 
-    #: the last word on it
-    word: Protection
+    #: the last word on it; None where no run has finished yet
+    word: Protection | None
     #: None where Longhorn has not listed it
     volume: Volume | None
     #: what is known of its exposure
     known: Exposure | None
-    verdict: Judgement
-    #: whether its RPO is missed by now
-    missed: bool
-    rpo: timedelta | None
-    due_before_last: datetime
-    next_due: datetime | None
-    mode: Mode = Mode.ACTIVE
+    #: None where it is no longer configured
+    policy: Policy | None
+    trigger: CronTrigger
+    #: when it is due because it was detached
+    detached: datetime | None
+    #: its unfinished run
+    run: Run | None
     #: Longhorn's own that back it up as well
-    jobs: tuple[str, ...] = ()
+    jobs: tuple[str, ...]
 
 
-def covered(given: Given) -> CoveredVolume:
-    """A volume under a policy."""
-    word, volume, known, verdict = given.word, given.volume, given.known, given.verdict
-    objective = words.objective(verdict, given.rpo)
-    beyond = objective if given.missed else overdue(word, given.due_before_last, known)
-    stands = standing(word, beyond=bool(beyond), mode=given.mode)
-    return CoveredVolume(
+class Made(NamedTuple):
+    """A row, and what it was made from: it is the same again if that is, before `until`."""
+
+    given: Given
+    until: datetime
+    row: CoveredVolume
+
+
+#: how a volume stands to its policy's RPO, when it is due next and what its run is
+_Verdict = Callable[[Key, datetime, Run | None], Judgement]
+
+
+def covered(
+    key: Key, given: Given, *, now: datetime, upcoming: datetime, before_last: datetime, verdict: _Verdict
+) -> Made:
+    """A volume under a policy. Its trigger fires next at `upcoming`, and fired last but one at `before_last`."""
+    policy, volume = given.policy, given.volume
+    word = given.word or Protection(policy=key[0], volume=key[1])
+    due = min(given.detached or upcoming, upcoming)
+    mode, rpo = (policy.mode, policy.rpo) if policy else (Mode.ACTIVE, None)
+    # a shadow protects nothing, so that nothing hangs on it
+    known = None if mode is Mode.SHADOW else given.known
+    judged = UNASKED if mode is Mode.SHADOW else verdict(key, due, given.run)
+    objective = words.objective(judged, rpo)
+    missed = judged.misses_at is not None and judged.misses_at <= now
+    beyond = objective if missed else overdue(word, before_last, known)
+    stands = standing(word, beyond=bool(beyond), mode=mode)
+    turn = turns_at(known, rpo, now, known.took if known else 0.0)
+    row = CoveredVolume(
         policy=word.policy,
         volume=word.volume,
         pvc=volume.pvc if volume else "",
@@ -67,16 +91,17 @@ def covered(given: Given) -> CoveredVolume:
         protected_until=word.protected_until,
         unprotected_since=known.unprotected_since if known else None,
         exposure=words.exposure(known) if known else "",
-        rpo=verdict.state,
+        rpo=judged.state,
         objective=objective,
-        misses_rpo_at=verdict.misses_at,
+        misses_rpo_at=judged.misses_at,
         unprotected_bytes=word.unprotected_bytes,
         failures=word.failures,
         lost=word.lost,
         hidden=word.hidden,
-        next_due=given.next_due,
+        next_due=due,
         jobs=given.jobs,
     )
+    return Made(given, min(due, turn) if turn else due, row)
 
 
 def objectives(policies: Iterable[Policy], volumes: Iterable[CoveredVolume]) -> tuple[PolicyObjective, ...]:

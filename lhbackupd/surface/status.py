@@ -14,8 +14,7 @@ from lhbackupd.clock import Clock
 from lhbackupd.core.coverage import BARE, Cover, Covers
 from lhbackupd.core.model import Mode, Origin, Run
 from lhbackupd.core.order import rank
-from lhbackupd.core.protection import Protection
-from lhbackupd.core.rpo import UNASKED
+from lhbackupd.core.rpo import Judgement
 from lhbackupd.engine.events import Event, Moved
 from lhbackupd.engine.inventory import Inventory, Picture
 from lhbackupd.engine.keeper import Keeper
@@ -34,6 +33,9 @@ from lhbackupd.surface.report import (
     UncoveredVolume,
 )
 from lhbackupd.surface.standing import WORST_FIRST, Standing, alarming
+
+#: how many volumes a policy has under a trigger
+_Fires = Counter[tuple[str, CronTrigger]]
 
 _INSTANT = timedelta(microseconds=1)
 _DAY = timedelta(hours=24)
@@ -58,8 +60,8 @@ class Sources:
     started: datetime
     #: why it is not ready
     unready: Callable[[], tuple[str, ...]]
-    #: the rows of volumes as last made, each with what it was made from: of thousands few change between two reports
-    made: dict[Key, tuple[rows.Given, CoveredVolume]] = field(default_factory=dict)
+    #: the rows of volumes as last made: of thousands few change between two reports
+    made: dict[Key, rows.Made] = field(default_factory=dict)
 
 
 class Recent:
@@ -78,7 +80,8 @@ def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
     """What there is to see now, with the `recent` finished runs, newest first."""
     now, picture = sources.clock.now(), sources.inventory.picture
     schedules = dict(sources.scheduler.schedules)
-    upcoming = _upcoming(schedules, now)
+    fires: _Fires = Counter((policy, trigger) for (policy, _), trigger in schedules.items())
+    upcoming = _upcoming((trigger for _, trigger in fires), now)
     for key in tuple(sources.made):
         if key not in schedules:
             sources.made.pop(key, None)
@@ -101,9 +104,9 @@ def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
         elsewhere=elsewhere,
         unused=sources.keeper.coverage.covers.unused,
         schedules=len(schedules),
-        next=_next(schedules, upcoming),
+        next=_next(fires, upcoming),
         recent=tuple(rows.finished(run) for run in recent),
-        day=_day(schedules, now),
+        day=_day(fires, now),
         paused=paused,
         objectives=rows.objectives(sources.keeper.rules.policies.values(), volumes),
         fine=daemon.ready and longhorn.reachable and not troubled,
@@ -158,47 +161,48 @@ def _without_credentials(url: str) -> str:
 def covered(sources: Sources, *, only: str) -> tuple[CoveredVolume, ...]:
     """The volume that is named under its policies, worst first."""
     schedules = {key: trigger for key, trigger in dict(sources.scheduler.schedules).items() if key[1] == only}
-    return _covered(sources, schedules, _upcoming(schedules, sources.clock.now()))
+    return _covered(sources, schedules, _upcoming(schedules.values(), sources.clock.now()))
 
 
-def _upcoming(schedules: Mapping[Key, CronTrigger], now: datetime) -> dict[CronTrigger, datetime]:
+def _upcoming(triggers: Iterable[CronTrigger], now: datetime) -> dict[CronTrigger, datetime]:
     """When each trigger fires next: many volumes share one, and to find a due time takes a while."""
-    return {trigger: trigger.get_next_fire_time(None, now + _INSTANT) for trigger in set(schedules.values())}
+    return {trigger: trigger.get_next_fire_time(None, now + _INSTANT) for trigger in set(triggers)}
 
 
 def _covered(
     sources: Sources, schedules: Mapping[Key, CronTrigger], upcoming: Mapping[CronTrigger, datetime]
 ) -> tuple[CoveredVolume, ...]:
-    now, picture = sources.clock.now(), sources.inventory.picture
-    protections = dict(sources.keeper.books.protections)
-    before = {trigger: trigger.due_before_last(now) for trigger in upcoming}
-    detached = sources.keeper.detachments.due
+    now, volumes = sources.clock.now(), sources.inventory.picture.volumes
     keeper, made = sources.keeper, sources.made
-    policies, covers, exposures = keeper.rules.policies, keeper.coverage.covers.volumes, dict(keeper.watch.exposures)
+    policies, covers, detached = keeper.rules.policies, keeper.coverage.covers.volumes, keeper.detachments.due
+    protections, exposures = dict(keeper.books.protections), dict(keeper.watch.exposures)
     going = {(run.policy, run.volume): run for run in (*tuple(keeper.waiting.values()), *tuple(keeper.active.values()))}
 
+    before: dict[CronTrigger, datetime] = {}
+
+    def verdict(key: Key, due: datetime, run: Run | None) -> Judgement:
+        return keeper.watch.verdict(key, now=now, next_due=due, run=run)
+
     def row(key: Key, trigger: CronTrigger) -> CoveredVolume:
-        policy = policies.get(key[0])
-        due = min(detached.get(key, upcoming[trigger]), upcoming[trigger])
-        shadow = policy is not None and policy.mode is Mode.SHADOW
-        verdict = UNASKED if shadow else keeper.watch.verdict(key, now=now, next_due=due, run=going.get(key))
+        policy, volume = key
         given = rows.Given(
-            word=protections.get(key) or Protection(policy=key[0], volume=key[1]),
-            volume=picture.volumes.get(key[1]),
-            missed=verdict.misses_at is not None and verdict.misses_at <= now,
-            due_before_last=before[trigger],
-            next_due=due,
-            # a shadow protects nothing, so that nothing hangs on it
-            known=None if shadow else exposures.get(key),
-            verdict=verdict,
-            rpo=policy.rpo if policy else None,
-            mode=policy.mode if policy else Mode.ACTIVE,
-            jobs=covers[key[1]].jobs if key[1] in covers else (),
+            protections.get(key),
+            volumes.get(volume),
+            exposures.get(key),
+            policies.get(policy),
+            trigger,
+            detached.get(key),
+            going.get(key),
+            covers[volume].jobs if volume in covers else (),
         )
         former = made.get(key)
-        if former is None or former[0] != given:
-            former = made[key] = given, rows.covered(given)
-        return former[1]
+        if former is None or now >= former.until or former.given != given:
+            due = upcoming[trigger]
+            if (last := before.get(trigger)) is None:
+                last = before[trigger] = trigger.due_before_last(now)
+            former = rows.covered(key, given, now=now, upcoming=due, before_last=last, verdict=verdict)
+            made[key] = former
+        return former.row
 
     found = (row(key, trigger) for key, trigger in schedules.items())
     return tuple(sorted(found, key=lambda row: (WORST_FIRST.index(row.standing), row.volume, row.policy)))
@@ -260,29 +264,34 @@ def _totals(volumes: Iterable[CoveredVolume], bare: _Rows, elsewhere: _Rows) -> 
     )
 
 
-def _next(schedules: Mapping[Key, CronTrigger], upcoming: Mapping[CronTrigger, datetime]) -> tuple[DueNext, ...]:
+def _next(fires: _Fires, upcoming: Mapping[CronTrigger, datetime]) -> tuple[DueNext, ...]:
     """By policy and due time; moments of a spread count as the one due time that they belong to."""
-    found: dict[tuple[datetime, str], list[datetime]] = defaultdict(list)
-    for (policy, _), trigger in schedules.items():
-        found[upcoming[trigger] - trigger.offset, policy].append(upcoming[trigger])
+    found: dict[tuple[datetime, str], Counter[datetime]] = defaultdict(Counter)
+    for (policy, trigger), volumes in fires.items():
+        found[upcoming[trigger] - trigger.offset, policy][upcoming[trigger]] += volumes
     rows = (
-        DueNext(policy=policy, due=min(dues), until=max(dues), volumes=len(dues)) for (_, policy), dues in found.items()
+        DueNext(policy=policy, due=min(dues), until=max(dues), volumes=dues.total())
+        for (_, policy), dues in found.items()
     )
     return tuple(sorted(rows, key=lambda row: (row.due, row.policy)))
 
 
-def _day(schedules: Mapping[Key, CronTrigger], now: datetime) -> tuple[DueNext, ...]:
+def _day(fires: _Fires, now: datetime) -> tuple[DueNext, ...]:
     """What is due in the next 24 hours, by policy; moments of a spread belong to the due time before them."""
-    by_policy: dict[str, list[CronTrigger]] = defaultdict(list)
-    for (policy, _), trigger in schedules.items():
-        by_policy[policy].append(trigger)
+    by_policy: dict[str, Counter[CronTrigger]] = defaultdict(Counter)
+    for (policy, trigger), volumes in fires.items():
+        by_policy[policy][trigger] += volumes
     found: list[DueNext] = []
     for policy, triggers in by_policy.items():
         first, last = (choose(triggers, key=lambda one: one.offset) for choose in (min, max))
-        due = first.get_next_fire_time(None, now + _INSTANT)
+        due, wide, volumes = (
+            first.get_next_fire_time(None, now + _INSTANT),
+            last.offset - first.offset,
+            triggers.total(),
+        )
         for _ in range(MOST_DUES):
             if due > now + _DAY:
                 break
-            found.append(DueNext(policy=policy, due=due, until=due + last.offset - first.offset, volumes=len(triggers)))
+            found.append(DueNext(policy=policy, due=due, until=due + wide, volumes=volumes))
             due = first.get_next_fire_time(None, due + _INSTANT)
     return tuple(sorted(found, key=lambda one: (one.due, one.policy)))

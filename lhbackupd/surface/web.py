@@ -23,13 +23,14 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lhbackupd.surface import questions
-from lhbackupd.surface.changes import Changes, version_of
+from lhbackupd.surface.changes import Changes, Versions
 from lhbackupd.surface.explanation import Explanation
 from lhbackupd.surface.findings import Diagnosis
 from lhbackupd.surface.kept import Kept
 from lhbackupd.surface.pages.routes import History, Pages
 from lhbackupd.surface.plan import Plan
 from lhbackupd.surface.report import Report
+from lhbackupd.surface.series import exposition
 from lhbackupd.surface.threads import Busy, Threads
 
 #: gzip's level: the highest saves little more, and takes five times as long
@@ -68,7 +69,8 @@ class Web:
     ) -> None:
         threads = Threads()
         kept = Kept(report)
-        version = Kept(lambda: version_of(kept()))
+        versions = Versions()
+        version = Kept(lambda: versions(kept()))
         self.changes = Changes(version=version, thread=asyncio.to_thread)
         shown = Pages(
             report=kept,
@@ -115,7 +117,7 @@ def _machines(*, report: Callable[[], Report], metrics: CollectorRegistry, threa
         packed = "gzip" in request.headers.get("accept-encoding", "")  # as Prometheus always asks: a fifth of the bytes
 
         def expose() -> bytes:
-            text = encode(metrics)
+            text = exposition(metrics, encode)
             return gzip.compress(text, _QUICKLY) if packed else text
 
         made = expositions.setdefault((content_type, packed), Kept(expose))

@@ -22,7 +22,7 @@ MEANING = {
 
 def moment(when: datetime) -> str:
     """A time to the second, in the zone that it is in (UTC everywhere in lhbackupd)."""
-    return f"{when:%Y-%m-%d %H:%M:%S} {when.tzname() or ''}".strip()
+    return f"{when.isoformat(' ', 'seconds')[:19]} {when.tzname() or ''}".strip()
 
 
 def span(seconds: float) -> str:

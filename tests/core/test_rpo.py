@@ -4,9 +4,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lhbackupd.core.exposure import Exposure
-from lhbackupd.core.rpo import Judgement, Rpo, expected_at, judge
+from lhbackupd.core.rpo import Judgement, Rpo, expected_at, judge, turns_at
 from tests.core.examples import T0, run
 
 HOUR = timedelta(hours=1)
@@ -51,3 +53,53 @@ def test_when_a_volume_is_expected_to_be_protected() -> None:
     assert expected_at(now=now, run=run(not_before=later), next_due=None, took=60) == later + timedelta(seconds=60)
     assert expected_at(now=now, run=None, next_due=later, took=60) == later + timedelta(seconds=60)
     assert expected_at(now=now, run=None, next_due=None, took=60) is None
+
+
+HOURS = st.integers(-30, 30).map(lambda count: T0 + count * HOUR)
+MAYBE = st.none() | HOURS
+
+
+@given(
+    since=MAYBE,
+    doubt=MAYBE,
+    next_due=st.none() | st.integers(1, 60).map(lambda count: T0 + count * HOUR),
+    waits=st.sampled_from(["", "not yet", "waits", "goes on"]),
+    moment=HOURS,
+    took=st.integers(0, 5),
+    later=st.floats(0, 1),
+)
+def test_a_verdict_holds_until_time_alone_may_change_it(
+    *,
+    since: datetime | None,
+    doubt: datetime | None,
+    next_due: datetime | None,
+    waits: str,
+    moment: datetime,
+    took: int,
+    later: float,
+) -> None:
+    known, rpo, seconds = replace(CLEAR, since=since, doubt=doubt), 26 * HOUR, took * 3600.0
+    runs = {
+        "": None,
+        "not yet": run(not_before=moment),
+        "waits": run(),
+        "goes on": run(started_at=moment),
+    }
+
+    def verdict(now: datetime) -> Judgement:
+        expected = expected_at(now=now, run=runs[waits], next_due=next_due, took=seconds)
+        return judge(known, rpo, now, expected)
+
+    turn = turns_at(known, rpo, T0, seconds)
+    assert turn is None or turn >= T0
+    end = turn or T0 + 99 * DAY
+    between = T0 + later * (end - T0)
+    if between < end:
+        assert verdict(between) == verdict(T0)
+
+
+def test_what_no_time_changes() -> None:
+    assert turns_at(None, DAY, T0, 60) is None
+    assert turns_at(replace(CLEAR, since=T0), None, T0, 60) is None
+    assert turns_at(CLEAR, DAY, T0, 60) is None
+    assert turns_at(replace(CLEAR, since=T0, doubt=T0 - HOUR), DAY, T0, 60) == T0 + DAY - HOUR - timedelta(seconds=60)

@@ -7,7 +7,7 @@ import pytest
 from lhbackupd.core.cluster import Node
 from lhbackupd.core.model import Outcome
 from lhbackupd.engine.events import Moved
-from lhbackupd.surface.changes import LISTENERS, LONGEST, QUIET, Changes, version_of
+from lhbackupd.surface.changes import LISTENERS, LONGEST, QUIET, Changes, Versions
 from tests.surface.house import House, ended, running, volume
 
 pytestmark = pytest.mark.looptime
@@ -19,13 +19,14 @@ class Shown:
     """What can be seen, and how often that was looked at."""
 
     def __init__(self) -> None:
-        self.version, self.looks = "1", 0
+        self.version, self.looks, self.takes = "1", 0, 0.0
 
     def look(self) -> str:
         self.looks += 1
         return self.version
 
     async def __call__(self, function: Callable[[], str]) -> str:
+        await asyncio.sleep(self.takes)
         return function()
 
 
@@ -70,11 +71,32 @@ async def test_a_thousand_events_are_one_look_a_second_and_one_word(changes: Cha
     await stream.aclose()
 
 
-async def test_nothing_is_looked_at_while_nobody_listens(changes: Changes, shown: Shown) -> None:
-    for _ in range(100):
-        changes(EVENT)
-        await asyncio.sleep(1)
-    assert shown.looks == 0
+async def test_it_is_looked_more_seldom_while_nobody_listens(
+    changes: Changes, shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr("lhbackupd.surface.changes.time.monotonic", loop.time)
+    shown.takes = 0.2
+    looks = []
+    for listened in (False, True):
+        stream, before = changes.stream(), shown.looks
+        if listened:
+            await anext(stream)
+        for _ in range(100):
+            changes(EVENT)
+            await asyncio.sleep(1)
+        looks.append(shown.looks - before)
+        await stream.aclose()
+    unheard, heard = looks
+    assert 8 <= unheard <= 12
+    assert 40 <= heard <= 55
+
+
+async def test_nothing_is_looked_at_while_nothing_happens(changes: Changes, shown: Shown) -> None:
+    changes(EVENT)
+    await asyncio.sleep(3600)
+    assert shown.looks == 1
+    assert not changes.full
 
 
 async def test_listeners_are_few_and_their_places_are_given_on(changes: Changes) -> None:
@@ -112,6 +134,7 @@ async def test_all_streams_end_with_the_daemon(shown: Shown) -> None:
 
 def test_a_version_changes_with_what_is_seen_and_not_with_time(house: House) -> None:
     house.has(volume("pvc-a"))
+    version_of = Versions()
     before = version_of(house.report())
     house.clock.turn(20)
     assert house.inventory.picture.at

@@ -1,5 +1,5 @@
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -8,6 +8,8 @@ from uuid import NAMESPACE_DNS, uuid5
 import pytest
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from lhbackupd.core.audit import Loss
 from lhbackupd.core.cluster import Backup, Fault, FaultKind, Target
@@ -33,6 +35,7 @@ from lhbackupd.surface.gauges import Gauges
 from lhbackupd.surface.goals import Goals
 from lhbackupd.surface.metrics import Metrics
 from lhbackupd.surface.report import CoveredVolume
+from lhbackupd.surface.series import Encode, Series, exposition
 from lhbackupd.surface.standing import Standing
 from tests.surface.house import NIGHTLY, NOON, TODAY, House, ended, queued, running, volume
 
@@ -305,6 +308,46 @@ def test_ten_thousand_volumes_are_a_scrape_below_6_mb(house: House) -> None:
     registry.register(Gauges(report=lambda: crowd))
     for encode in (generate_latest, openmetrics):
         assert 3_000_000 < len(encode(registry)) < 6_000_000
+
+
+@pytest.mark.parametrize(
+    ("encode", "parse"), [(generate_latest, read_text), (openmetrics, read_openmetrics)], ids=["text", "openmetrics"]
+)
+def test_the_lines_that_are_kept_say_what_the_library_would_say(
+    encode: Encode, parse: Callable[[str], Iterable[Metric]], registry: CollectorRegistry, house: House
+) -> None:
+    house.has(volume('pvc-"odd"\\name\n'), *(volume(f"pvc-{name}") for name in ("ok", "new", "bad", "part")))
+
+    def told() -> dict[str, Metric]:
+        by_library = {metric.name: metric for metric in parse(encode(registry).decode())}
+        by_us = {metric.name: metric for metric in parse(exposition(registry, encode).decode())}
+        assert by_us == by_library
+        return by_us
+
+    first = told()
+    house.knows(
+        ended("pvc-ok", Outcome.COMPLETED, protected_until=TODAY),
+        ended("pvc-bad", Outcome.FAILED),
+        ended("pvc-part", Outcome.BELOW_THRESHOLD, new_bytes=2**62 + 1),
+    )
+    second = told()
+    assert not first["lhbackupd_volume_last_check_timestamp_seconds"].samples
+    assert len(second["lhbackupd_volume_last_check_timestamp_seconds"].samples) == 2
+    assert second["lhbackupd_volume_unprotected_bytes"].samples
+    house.scheduler.sync({key: NIGHTLY for key in house.scheduler.schedules if key[1] != "pvc-bad"})
+    assert "pvc-bad" not in {sample.labels.get("volume") for metric in told().values() for sample in metric.samples}
+
+
+def test_only_lines_of_rows_that_have_changed_are_written_anew(house: House) -> None:
+    house.has(volume("pvc-a"), volume("pvc-b"))
+    house.knows(*(ended(f"pvc-{name}", Outcome.COMPLETED, protected_until=TODAY) for name in "ab"))
+    series = Series()
+    kept, changed = house.report().volumes
+    before = series.of((kept, changed))[0].text().splitlines()
+    object.__setattr__(kept, "last_success", NOON)  # a value does not change: who looks at it again is found out
+    after = series.of((kept, replace(changed, last_success=NOON)))[0].text().splitlines()
+    assert after[:-1] == before[:-1]
+    assert float(after[-1].split()[1]) == NOON.timestamp() != float(before[-1].split()[1])
 
 
 def documented() -> Iterator[tuple[str, str, frozenset[str]]]:

@@ -125,7 +125,7 @@ def test_two_hundred_rows_are_one_page(house: House) -> None:
 @given(st.lists(st.sampled_from(["a", "b", "c"]), max_size=20), st.sampled_from(sorted(_ORDERS)))
 def test_filtering_takes_away_and_sorting_does_not(names: list[str], sort: str) -> None:
     bare = Row(volume="", pvc="", namespace="", policy="", state="uncovered", rpo=Rpo.NONE, why="", covered=None)
-    made = [replace(bare, volume=name) for name in names]
+    made = [bare._replace(volume=name) for name in names]
     found = chosen(made, Wanted(sort=sort))
     assert sorted(row.name for row in found) == sorted(names)
     assert chosen(found, Wanted(q="a")) == [row for row in found if row.name == "a"]

@@ -235,6 +235,32 @@ def test_only_rows_that_something_new_is_known_of_are_made_anew(house: House) ->
     assert {row.standing for row in report(sources).volumes if row.volume != "pvc-b"} == {Standing.UNPROTECTED}
 
 
+def test_rows_that_are_kept_say_at_any_time_what_fresh_ones_would(house: House) -> None:
+    promising = replace(NIGHTLY, rpo=timedelta(hours=26))
+    house.has(*(volume(f"pvc-{name}") for name in ("still", "used", "doubt", "waits", "runs")), policy=promising)
+    house.has(volume("pvc-db"), policy=replace(HOURLY, rpo=timedelta(hours=5)))
+    for policy, name, since, doubt in (
+        ("nightly", "still", None, None),
+        ("nightly", "used", TODAY + timedelta(hours=1), None),
+        ("nightly", "doubt", None, TODAY),
+        ("nightly", "waits", TODAY, None),
+        ("nightly", "runs", TODAY - timedelta(hours=3), TODAY - timedelta(hours=7)),
+        ("hourly", "db", NOON, None),
+    ):
+        known = Exposure(policy=policy, volume=f"pvc-{name}", born=TODAY - timedelta(days=9), clear=TODAY, took=1800)
+        house.exposed(replace(known, since=since, doubt=doubt))
+        house.knows(replace(ended(f"pvc-{name}", Outcome.COMPLETED, protected_until=TODAY), policy=policy))
+    house.keeper.waiting["w"] = queued("pvc-waits", not_before=NOON + timedelta(hours=3))
+    house.keeper.active["r"] = running("pvc-runs")
+    kept, seen = house.sources, set[tuple[str, Standing, str]]()
+    for _ in range(3 * 24 * 6):
+        found = report(kept).volumes
+        assert found == report(house.sources).volumes
+        seen |= {(row.volume, row.standing, row.rpo) for row in found}
+        house.clock.turn(600)
+    assert len(seen) > len(found) * 2
+
+
 def test_rows_of_volumes_that_are_gone_are_forgotten(house: House) -> None:
     house.has(volume("pvc-a"), volume("pvc-b"))
     sources = house.sources

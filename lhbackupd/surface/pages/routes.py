@@ -86,7 +86,8 @@ class Pages:
         ]
 
     def _frame(self, path: str) -> Frame:
-        return Frame(report=self._report(), version=self._version(), path=path)
+        version = self._version()  # before the report: what is shown may be newer than is said, and never older
+        return Frame(report=self._report(), version=version, path=path)
 
     async def _made(self, make: Callable[[Frame], str], path: str) -> Response:
         return HTMLResponse(await self._threads(lambda: make(self._frame(path))))

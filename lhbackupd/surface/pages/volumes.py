@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from lhbackupd.core.coverage import Cover
 from lhbackupd.core.rpo import Rpo
@@ -44,8 +44,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 _LAST = datetime.max.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(NamedTuple):
     """A volume under one policy, or under none."""
 
     volume: str
@@ -106,7 +105,7 @@ def rows_of(report: Report) -> list[Row]:
             pvc=row.pvc,
             namespace=row.pvc_namespace,
             policy=row.policy,
-            state=row.standing.value,
+            state=row.standing,
             rpo=row.rpo,
             why=row.reason,
             covered=row,
@@ -136,7 +135,7 @@ def chosen(rows: Iterable[Row], wanted: Wanted) -> list[Row]:
         row
         for row in rows
         if wanted.state in ("", row.state)
-        and wanted.rpo in ("", row.rpo.value)
+        and wanted.rpo in ("", row.rpo)
         and wanted.policy in ("", row.policy)
         and (words in row.name.casefold() or words in row.volume.casefold())
     ]
