@@ -28,7 +28,7 @@ from lhbackupd.messengers import messengers
 from lhbackupd.surface import control, server, web
 from lhbackupd.surface.answers import Answers
 from lhbackupd.surface.doorway import NoDirectory, doorway
-from lhbackupd.surface.foresight import Foresight, foresee
+from lhbackupd.surface.foresight import Foresight, fits, foresee
 from lhbackupd.surface.gauges import Gauges
 from lhbackupd.surface.goals import Goals
 from lhbackupd.surface.health import Pulse, stands_still, unready
@@ -168,7 +168,9 @@ class Daemon:
         ):
             self._registry.register(collector)
         engine = self._engine
-        foresight = Foresight(lambda: foresee(self._sources()))
+        foresight = Foresight(
+            lambda: foresee(self._sources()), fits=lambda found: fits(self._sources(), found), log=self._log
+        )
         answers = Answers(
             sources=self._sources,
             report=self._report,
@@ -188,7 +190,7 @@ class Daemon:
             explain=answers.explain,
             diagnose=answers.diagnose,
         )
-        self._listeners = (*self._listeners, shown.changes)
+        self._listeners = (*self._listeners, shown.changes, foresight)
         tasks.create_task(shown.changes.run(done), name="changes")
         tasks.create_task(foresight.run(done), name="foresight")
         listening = asyncio.Event()

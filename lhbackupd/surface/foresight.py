@@ -9,13 +9,17 @@ new as the question.
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+from structlog.typing import FilteringBoundLogger
 
 from lhbackupd.core.cluster import Setting
 from lhbackupd.core.forecast import forecast
 from lhbackupd.core.model import Outcome
 from lhbackupd.core.outlook import Outlook, Planned
+from lhbackupd.engine.events import Event, Polled, Rescheduled
 from lhbackupd.engine.rules import Rules
 from lhbackupd.engine.scheduler import Key
 from lhbackupd.surface.plan import outlook
@@ -26,6 +30,8 @@ AHEAD, AFTER = timedelta(days=2), timedelta(hours=1)
 #: seconds of processor time from which on a forecast is shared, the share of a core that it may take then, and the
 #: least pause between two, in seconds
 COSTLY, SHARE, LEAST_PAUSE = 0.05, 0.003, 60.0
+#: the part of a pause that is kept in any case, also where what was foreseen is of no use any more
+KEPT = 0.06
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +59,38 @@ def foresee(sources: Sources) -> Foreseen:
     return Foreseen(at=found.at, until=found.until, whole=found.whole, rules=rules, setting=known.setting, runs=runs)
 
 
-class Foresight:
-    """Makes forecasts ahead, and keeps the last one that took long."""
+def fits(sources: Sources, foreseen: Foreseen) -> bool:
+    """Whether the same rules and setting still hold."""
+    return foreseen.rules is sources.keeper.rules and foreseen.setting is sources.inventory.picture.setting
 
-    def __init__(self, make: Callable[[], Foreseen], *, clock: Callable[[], float] = time.thread_time) -> None:
+
+class Foresight:
+    """Makes forecasts ahead, and keeps the last one that took long; to be told of the engine's events."""
+
+    def __init__(
+        self,
+        make: Callable[[], Foreseen],
+        *,
+        fits: Callable[[Foreseen], bool],
+        log: FilteringBoundLogger,
+        clock: Callable[[], float] = time.thread_time,
+    ) -> None:
         self._make = make
+        self._fits = fits
+        self._log = log
         self._clock = clock
+        self._woken = asyncio.Event()
         self.latest: Foreseen | None = None
+
+    def __call__(self, event: Event) -> None:
+        """What was foreseen may be of no use now, or there may be something to foresee at last."""
+        match event:
+            case Rescheduled() if self.latest is None:
+                self._woken.set()
+            case Polled() if self.latest is not None and not self._fits(self.latest):
+                self._woken.set()
+            case _:
+                pass
 
     def look(self) -> float:
         """Make one, and say for how many seconds to let it be then."""
@@ -70,17 +101,23 @@ class Foresight:
         return max(LEAST_PAUSE, seconds / SHARE)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Look ahead until `stop`."""
+        """Look ahead until `stop`; one that is under way then is waited for in its thread."""
         looking = asyncio.create_task(self._look())
-        try:
-            await stop.wait()
-        finally:
-            looking.cancel()
+        await stop.wait()
+        looking.cancel()
 
     async def _look(self) -> None:
         while True:
-            pause = await asyncio.to_thread(self.look)
-            await asyncio.sleep(pause)
+            self._woken.clear()
+            try:
+                pause = await asyncio.to_thread(self.look)
+            except Exception:  # noqa: BLE001 -- nothing hangs on it but how soon an explanation comes
+                self.latest, pause = None, LEAST_PAUSE
+                self._log.exception("no forecast could be made", action="defect")
+            await asyncio.sleep(pause * KEPT)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause * (1 - KEPT)):
+                    await self._woken.wait()
 
 
 def next_runs(sources: Sources, volume: str, foreseen: Foreseen | None) -> tuple[tuple[Planned, ...], datetime | None]:
@@ -88,7 +125,7 @@ def next_runs(sources: Sources, volume: str, foreseen: Foreseen | None) -> tuple
     known = outlook(sources)
     active = {(run.policy, run.volume) for run in known.active if run.volume == volume}
     dues = _dues(known, volume, active)
-    if foreseen and (foreseen.rules is not sources.keeper.rules or foreseen.setting is not known.setting):
+    if foreseen and not fits(sources, foreseen):
         foreseen = None
     taken = {key: run for key, due in dues.items() if foreseen and (run := _ahead(foreseen, key, due, known.at))}
     unknown = {key: due for key, due in dues.items() if key not in taken and not _beyond(foreseen, due)}

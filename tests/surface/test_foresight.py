@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -14,10 +15,24 @@ import pytest
 from lhbackupd.core.cluster import Replica, Setting, Volume
 from lhbackupd.core.outlook import Outlook
 from lhbackupd.engine.closeup import CloseUp
+from lhbackupd.engine.events import Event, Polled, Rescheduled
+from lhbackupd.engine.inventory import Picture
+from lhbackupd.engine.scheduler import Changes
 from lhbackupd.surface import foresight as module
 from lhbackupd.surface.explain import explain
 from lhbackupd.surface.explanation import Explanation
-from lhbackupd.surface.foresight import COSTLY, LEAST_PAUSE, SHARE, Foreseen, Foresight, foresee, next_runs
+from lhbackupd.surface.foresight import (
+    COSTLY,
+    KEPT,
+    LEAST_PAUSE,
+    SHARE,
+    Foreseen,
+    Foresight,
+    fits,
+    foresee,
+    next_runs,
+)
+from lhbackupd.surface.logs import logger
 from tests.surface.house import HOURLY, NIGHTLY, NOON, TODAY, House, queued, running, volume
 from tests.surface.shown import web
 
@@ -138,31 +153,95 @@ async def test_a_volumes_page_says_as_of_when_its_next_run_was_foreseen(nights: 
             assert (words in (await client.get("/volumes/pvc-a")).text) is told
 
 
-def costing(house: House, *seconds: float) -> Foresight:
-    """What takes so long, each time that it looks."""
-    ticks: Iterator[float] = iter([tick for each in seconds for tick in (0.0, each)])
-    return Foresight(lambda: foresee(house.sources), clock=lambda: next(ticks))
+def ahead(house: House, *seconds: float, make: Callable[[], Foreseen] | None = None) -> Foresight:
+    """What takes so long each time that it looks."""
+    ticks = iter([tick for each in seconds for tick in (0.0, each)])
+    return Foresight(
+        make or (lambda: foresee(house.sources)),
+        fits=lambda found: fits(house.sources, found),
+        log=logger(),
+        clock=lambda: next(ticks),
+    )
 
 
 def test_it_takes_a_small_share_of_a_core_and_keeps_nothing_that_is_quickly_made(nights: House) -> None:
-    ahead = costing(nights, 3.0, COSTLY / 2)
-    assert ahead.look() == pytest.approx(3.0 / SHARE)
-    assert isinstance(ahead.latest, Foreseen)
-    assert ahead.look() == LEAST_PAUSE
-    assert ahead.latest is None
+    made = ahead(nights, 3.0, COSTLY / 2)
+    assert made.look() == pytest.approx(3.0 / SHARE)
+    assert isinstance(made.latest, Foreseen)
+    assert made.look() == LEAST_PAUSE
+    assert made.latest is None
+
+
+class Looks:
+    """Looks that are counted, the first of them failing if so wanted."""
+
+    def __init__(self, house: House, *, fails: bool = False) -> None:
+        self._house = house
+        self._fails = fails
+        self._loop = asyncio.get_running_loop()
+        self.threads: list[threading.Thread] = []
+        self.made = asyncio.Event()
+
+    def __call__(self) -> Foreseen:
+        self.threads.append(threading.current_thread())
+        found = foresee(self._house.sources)
+        self._loop.call_soon_threadsafe(self.made.set)
+        if self._fails and len(self.threads) == 1:
+            raise ZeroDivisionError
+        return found
+
+    async def another(self) -> None:
+        await self.made.wait()
+        self.made.clear()
+
+
+@asynccontextmanager
+async def running_ahead(foresight: Foresight) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(foresight.run(stop))
+    yield
+    stop.set()
+    await task
 
 
 async def test_it_looks_ahead_from_its_start_on_in_a_thread_until_it_is_told_to_stop(nights: House) -> None:
-    threads, made, stop = [], asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
+    looks = Looks(nights)
+    async with running_ahead(ahead(nights, 0.0, make=looks)):
+        await looks.another()
+    assert threading.main_thread() not in looks.threads
 
-    def make() -> Foreseen:
-        threads.append(threading.current_thread())
-        loop.call_soon_threadsafe(made.set)
-        return foresee(nights.sources)
 
-    task = asyncio.create_task(Foresight(make).run(stop))
-    await made.wait()
-    stop.set()
-    await task
-    assert threading.main_thread() not in threads
+@pytest.mark.looptime
+@pytest.mark.parametrize(
+    ("event", "cost", "after"),
+    [
+        (Rescheduled(Changes(added=(("nightly", "pvc-a"),))), 0.0, LEAST_PAUSE * KEPT),
+        (Rescheduled(Changes(added=(("nightly", "pvc-a"),))), 3.0, 3.0 / SHARE),
+        (Polled(Picture(), Picture()), 0.0, LEAST_PAUSE),
+        (Polled(Picture(), Picture()), 3.0, 3.0 / SHARE * KEPT),
+    ],
+    ids=["schedules at last", "schedules once more", "nothing was kept", "another setting"],
+)
+async def test_it_looks_again_soon_where_what_was_foreseen_is_of_no_use(
+    nights: House, event: Event, cost: float, after: float
+) -> None:
+    looks, loop = Looks(nights), asyncio.get_running_loop()
+    foresight = ahead(nights, cost, cost, make=looks)
+    async with running_ahead(foresight):
+        await looks.another()
+        begun = loop.time()
+        nights.look(setting=Setting.FORBIDDEN)
+        await asyncio.sleep(1)
+        foresight(event)
+        await looks.another()
+        assert loop.time() - begun == pytest.approx(after, rel=0.05, abs=1)
+
+
+@pytest.mark.looptime
+async def test_a_defect_is_logged_and_it_looks_again(nights: House, capsys: pytest.CaptureFixture[str]) -> None:
+    looks = Looks(nights, fails=True)
+    async with running_ahead(ahead(nights, 0.0, 0.0, make=looks)):
+        await looks.another()
+        await looks.another()
+    assert len(looks.threads) == 2
+    assert "no forecast could be made" in capsys.readouterr().out
