@@ -56,3 +56,23 @@ def test_a_thread_that_computes_keeps_the_loop_waiting_for_a_millisecond_only() 
     with considerate():
         assert sys.getswitchinterval() == pytest.approx(TURN)
     assert sys.getswitchinterval() == before
+
+
+def test_much_that_is_made_and_let_go_sets_off_no_full_collection() -> None:
+    full = []
+
+    def collecting(phase: str, info: dict[str, int]) -> None:
+        if phase == "start" and info["generation"] == 2:
+            full.append(info)
+
+    before = gc.get_threshold()
+    with considerate():
+        gc.collect()
+        gc.callbacks.append(collecting)
+        try:
+            held = [[number] for number in range(20 * before[0] * before[1])]
+        finally:
+            gc.callbacks.remove(collecting)
+    assert held
+    assert full == []
+    assert gc.get_threshold() == before
