@@ -101,7 +101,7 @@ async def measure(size: Size) -> list[Row]:
             made.daemon(config, module="benchmarks.monitored", words=()),
             httpx.AsyncClient(base_url=await _address(made), timeout=60.0, trust_env=False) as http,
         ):
-            await _known(made, time.monotonic())
+            await _ready(http)
             await asyncio.sleep(size.idle / 5)
             async with asyncio.TaskGroup() as tasks:
                 asking = tasks.create_task(_ask(http, found, explained=due[0]))
@@ -168,6 +168,12 @@ async def _known(made: Processes, began: float) -> float:
         while not _logged(made, "schedule.added"):  # noqa: ASYNC110 -- another process writes it
             await asyncio.sleep(0.05)
     return time.monotonic() - began
+
+
+async def _ready(http: httpx.AsyncClient) -> None:
+    async with asyncio.timeout(120.0):
+        while (await http.get("/readyz")).is_error:  # noqa: ASYNC110 -- another process becomes it
+            await asyncio.sleep(0.1)
 
 
 async def _idle(made: Processes, size: Size, found: _Found) -> None:
