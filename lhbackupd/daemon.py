@@ -23,7 +23,7 @@ from lhbackupd.core.protection import Protection
 from lhbackupd.engine.events import Event, Tell
 from lhbackupd.engine.keeper import Keeper
 from lhbackupd.engine.scheduler import Key
-from lhbackupd.interpreter import considerate
+from lhbackupd.interpreter import considerate, tidy
 from lhbackupd.messengers import messengers
 from lhbackupd.surface import control, server, web
 from lhbackupd.surface.answers import Answers
@@ -115,6 +115,7 @@ class Daemon:
                 tasks.create_task(
                     self._systemd.watch(lambda: not stands_still(keeper=engine.keeper, clock=self._clock), done)
                 )
+                tasks.create_task(tidy(done, clock=self._clock, quiet=lambda: not engine.keeper.active), name="tidy")
                 stack.enter_context(considerate())
                 self._systemd.tell(READY="1")
                 await stop.wait()

@@ -2,51 +2,47 @@
 
 The loop lets go of the interpreter's lock with every system call, and where a thread makes a page meanwhile it waits
 for a whole turn of that thread, 5 ms if nothing else is said. A full collection walks through every volume there is,
-0.2 s with ten thousand of them. What has outlived one is taken to be there for good and not walked through again; it
-goes as ever when nothing refers to it any more. Only rings of references that were made of it would stay; volumes and
-runs, plain values, form none, and for the rest one collection a day walks through everything after all. What a
-forecast is made of would set off several full collections while it is there; so these come ten times as seldom.
+and stops all threads for 0.2 s with ten thousand of them; a list that is read or a forecast that is made would set off
+several. So there are none by themselves. Everything goes as ever when nothing refers to it any more, and young rings of
+references in the small collections; what is left is taken away once a day, at a time at which no volume is held.
 """
 
+import asyncio
 import gc
 import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from lhbackupd.clock import Clock
 
 #: seconds that a thread may compute before another one has its turn
 TURN = 0.001
-#: seconds between two collections that walk through everything
-WHOLE = 86_400.0
-_FULL = 2
-#: collections of the middle generation between two full ones; Python's own figure is 10
-SELDOM = 100
+#: seconds between two full collections, and after which one comes although it is never quiet
+WHOLE, LATEST = 86_400.0, 2 * 86_400.0
+#: seconds between two looks whether it is time, and quiet
+LOOK = 60.0
+#: more collections of the middle generation than there will ever be between two
+_NEVER = 10**9
 
 
 @contextmanager
 def considerate() -> Iterator[None]:
     """Ask for it, and take it back in the end."""
-    before, thresholds = sys.getswitchinterval(), gc.get_threshold()
+    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
     sys.setswitchinterval(TURN)
-    gc.set_threshold(thresholds[0], thresholds[1], SELDOM)
-    gc.freeze()  # what the start has made stays
-    whole = time.monotonic()
-
-    def collecting(phase: str, info: Mapping[str, int]) -> None:
-        nonlocal whole
-        if info["generation"] != _FULL:
-            return
-        if phase == "stop":
-            gc.freeze()
-        elif time.monotonic() - whole >= WHOLE:
-            gc.unfreeze()
-            whole = time.monotonic()
-
-    gc.callbacks.append(collecting)
+    gc.set_threshold(thresholds[0], thresholds[1], _NEVER)
     try:
         yield
     finally:
-        gc.callbacks.remove(collecting)
-        gc.unfreeze()
         gc.set_threshold(*thresholds)
-        sys.setswitchinterval(before)
+        sys.setswitchinterval(interval)
+
+
+async def tidy(stop: asyncio.Event, *, clock: Clock, quiet: Callable[[], bool]) -> None:
+    """Take away once a day what only a full collection can, when it is `quiet`, until `stop`."""
+    last = clock.monotonic()
+    while not await clock.wait(stop, LOOK):
+        age = clock.monotonic() - last
+        if age >= LATEST or (age >= WHOLE and quiet()):
+            gc.collect()
+            last = clock.monotonic()

@@ -1,13 +1,15 @@
 """What the process asks of its interpreter."""
 
+import asyncio
 import gc
 import sys
 import weakref
+from collections.abc import Callable
 
 import pytest
 
-from lhbackupd import interpreter
-from lhbackupd.interpreter import TURN, considerate
+from lhbackupd.interpreter import LATEST, LOOK, TURN, WHOLE, considerate, tidy
+from tests.rig import Rig
 
 
 class Ring:
@@ -17,48 +19,7 @@ class Ring:
         self.me = self
 
 
-def walked(thing: object) -> bool:
-    """Whether a garbage collection walks through it."""
-    return any(found is thing for found in gc.get_objects())
-
-
-def test_what_has_outlived_a_full_collection_is_not_walked_through_again() -> None:
-    with considerate():
-        held = [Ring()]
-        assert walked(held)
-        gc.collect()
-        assert not walked(held)
-    assert walked(held), "in the end all is as before"
-
-
-def test_a_younger_collection_leaves_what_is_new_where_it_is() -> None:
-    with considerate():
-        held = [Ring()]
-        gc.collect(1)
-        assert walked(held)
-
-
-def test_one_collection_a_day_walks_through_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    with considerate():
-        ring = Ring()
-        gone = weakref.ref(ring)
-        gc.collect()
-        del ring
-        gc.collect()
-        assert gone() is not None
-        monkeypatch.setattr(interpreter, "WHOLE", 0.0)
-        gc.collect()
-        assert gone() is None
-
-
-def test_a_thread_that_computes_keeps_the_loop_waiting_for_a_millisecond_only() -> None:
-    before = sys.getswitchinterval()
-    with considerate():
-        assert sys.getswitchinterval() == pytest.approx(TURN)
-    assert sys.getswitchinterval() == before
-
-
-def test_much_that_is_made_and_let_go_sets_off_no_full_collection() -> None:
+def test_much_that_is_made_sets_off_no_full_collection() -> None:
     full = []
 
     def collecting(phase: str, info: dict[str, int]) -> None:
@@ -76,3 +37,39 @@ def test_much_that_is_made_and_let_go_sets_off_no_full_collection() -> None:
     assert held
     assert full == []
     assert gc.get_threshold() == before
+
+
+def test_young_rings_go_without_one() -> None:
+    with considerate():
+        gone = weakref.ref(Ring())
+        held = [[number] for number in range(2 * gc.get_threshold()[0])]
+    assert held
+    assert gone() is None
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize(
+    ("quiet", "after"),
+    [(lambda _: True, WHOLE), (lambda age: age > WHOLE + 3600, WHOLE + 3600), (lambda _: False, LATEST)],
+)
+async def test_once_a_day_everything_is_walked_through_when_it_is_quiet(
+    rig: Rig, quiet: Callable[[float], bool], after: float
+) -> None:
+    begun, stop, gone = rig.clock.monotonic(), asyncio.Event(), list[float]()
+    with considerate():
+        ring = Ring()
+        gc.collect(1)  # it is no longer young
+        weakref.finalize(ring, lambda: gone.append(rig.clock.monotonic() - begun))
+        del ring
+        task = asyncio.create_task(tidy(stop, clock=rig.clock, quiet=lambda: quiet(rig.clock.monotonic() - begun)))
+        await rig.clock.sleep(LATEST + 2 * LOOK)
+        stop.set()
+        await task
+    assert gone == [pytest.approx(after, abs=2 * LOOK)]
+
+
+def test_a_thread_that_computes_keeps_the_loop_waiting_for_a_millisecond_only() -> None:
+    before = sys.getswitchinterval()
+    with considerate():
+        assert sys.getswitchinterval() == pytest.approx(TURN)
+    assert sys.getswitchinterval() == before
