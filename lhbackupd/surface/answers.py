@@ -55,7 +55,8 @@ class Answers:
         sources = self._sources()
         check_known(sources, volume)
         seen = await close_up(self._api, volume, sources.keeper.books.history)
-        return partial(explain, sources, volume, seen, self._foresight.latest)
+        foresight = self._foresight
+        return partial(explain, sources, volume, seen, foresight.latest, costly=foresight.costly)
 
     async def diagnose(self) -> Diagnosis:
         """What `lhbackupd doctor` would say, of this daemon's own eyes."""

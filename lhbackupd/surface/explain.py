@@ -42,10 +42,13 @@ def check_known(sources: Sources, name: str) -> None:
         raise Unknown(f"there is no volume {name}" + (f"; do you mean {' or '.join(near)}?" if near else ""))
 
 
-def explain(sources: Sources, name: str, seen: CloseUp, foreseen: Foreseen | None = None) -> Explanation:
+def explain(
+    sources: Sources, name: str, seen: CloseUp, foreseen: Foreseen | None = None, *, costly: bool = False
+) -> Explanation:
     """What there is to say of a known volume; takes copies, so it may be called from another thread.
 
-    Where the next runs are `foreseen`, they are taken from there as far as they still lie ahead.
+    Where the next runs are `foreseen`, they are taken from there as far as they still lie ahead; where to play them
+    through is `costly`, only those that are due already are.
     """
     picture, keeper = sources.inventory.picture, sources.keeper
     volume = seen.volume or picture.volumes.get(name)
@@ -55,7 +58,7 @@ def explain(sources: Sources, name: str, seen: CloseUp, foreseen: Foreseen | Non
     cover = next(iter(uncovered(sources, only=name)), None)
     troubled = any(alarming(row.standing, row.rpo) for row in rows.values())
     faults = (*seen.faults, *([f"the last poll: {picture.fault.text}"] if picture.fault else []))
-    nexts, foreseen_at = next_runs(sources, name, foreseen)
+    nexts, foreseen_at = next_runs(sources, name, foreseen, costly=costly)
     return Explanation(
         at=sources.clock.now(),
         volume=name,

@@ -81,6 +81,8 @@ class Foresight:
         self._clock = clock
         self._woken = asyncio.Event()
         self.latest: Foreseen | None = None
+        #: whether the last one took long
+        self.costly = False
 
     def __call__(self, event: Event) -> None:
         """What was foreseen may be of no use now, or there may be something to foresee at last."""
@@ -97,7 +99,8 @@ class Foresight:
         begun = self._clock()
         made = self._make()
         seconds = self._clock() - begun
-        self.latest = made if seconds >= COSTLY else None
+        self.costly = seconds >= COSTLY
+        self.latest = made if self.costly else None
         return max(LEAST_PAUSE, seconds / SHARE)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -120,8 +123,13 @@ class Foresight:
                     await self._woken.wait()
 
 
-def next_runs(sources: Sources, volume: str, foreseen: Foreseen | None) -> tuple[tuple[Planned, ...], datetime | None]:
-    """The next run of each policy of `volume`, with its place among all others', and as of when if that is earlier."""
+def next_runs(
+    sources: Sources, volume: str, foreseen: Foreseen | None, *, costly: bool = False
+) -> tuple[tuple[Planned, ...], datetime | None]:
+    """The next run of each policy of `volume`, with its place among all others', and as of when if that is earlier.
+
+    Where to play is `costly`, nothing is said of a run that is not due yet and not foreseen: the next look will.
+    """
     known = outlook(sources)
     active = {(run.policy, run.volume) for run in known.active if run.volume == volume}
     dues = _dues(known, volume, active)
@@ -129,6 +137,8 @@ def next_runs(sources: Sources, volume: str, foreseen: Foreseen | None) -> tuple
         foreseen = None
     taken = {key: run for key, due in dues.items() if foreseen and (run := _ahead(foreseen, key, due, known.at))}
     unknown = {key: due for key, due in dues.items() if key not in taken and not _beyond(foreseen, due)}
+    if costly:
+        unknown = {key: due for key, due in unknown.items() if due <= known.at}
     now: tuple[Planned, ...] = ()
     if active:  # they wait for nobody
         now = forecast(replace(known, schedules=(), waiting=()), known.at, nexts=active).runs

@@ -41,8 +41,8 @@ class Given(NamedTuple):
     trigger: CronTrigger
     #: when it is due because it was detached
     detached: datetime | None
-    #: its unfinished run
-    run: Run | None
+    #: when its unfinished run began, and before when it does not begin; None without one
+    going: tuple[datetime | None, datetime | None] | None
     #: Longhorn's own that back it up as well
     jobs: tuple[str, ...]
 
@@ -55,8 +55,8 @@ class Made(NamedTuple):
     row: CoveredVolume
 
 
-#: how a volume stands to its policy's RPO, when it is due next and what its run is
-_Verdict = Callable[[Key, datetime, Run | None], Judgement]
+#: how a volume stands to its policy's RPO, when it is due next
+_Verdict = Callable[[datetime], Judgement]
 
 
 def covered(
@@ -69,7 +69,7 @@ def covered(
     mode, rpo = (policy.mode, policy.rpo) if policy else (Mode.ACTIVE, None)
     # a shadow protects nothing, so that nothing hangs on it
     known = None if mode is Mode.SHADOW else given.known
-    judged = UNASKED if mode is Mode.SHADOW else verdict(key, due, given.run)
+    judged = UNASKED if mode is Mode.SHADOW else verdict(due)
     objective = words.objective(judged, rpo)
     missed = judged.misses_at is not None and judged.misses_at <= now
     beyond = objective if missed else overdue(word, before_last, known)

@@ -180,11 +180,9 @@ def _covered(
 
     before: dict[CronTrigger, datetime] = {}
 
-    def verdict(key: Key, due: datetime, run: Run | None) -> Judgement:
-        return keeper.watch.verdict(key, now=now, next_due=due, run=run)
-
     def row(key: Key, trigger: CronTrigger) -> CoveredVolume:
         policy, volume = key
+        run = going.get(key)
         given = rows.Given(
             protections.get(key),
             volumes.get(volume),
@@ -192,7 +190,7 @@ def _covered(
             policies.get(policy),
             trigger,
             detached.get(key),
-            going.get(key),
+            (run.started_at, run.not_before) if run else None,
             covers[volume].jobs if volume in covers else (),
         )
         former = made.get(key)
@@ -200,6 +198,10 @@ def _covered(
             due = upcoming[trigger]
             if (last := before.get(trigger)) is None:
                 last = before[trigger] = trigger.due_before_last(now)
+
+            def verdict(due: datetime) -> Judgement:
+                return keeper.watch.verdict(key, now=now, next_due=due, run=run)
+
             former = rows.covered(key, given, now=now, upcoming=due, before_last=last, verdict=verdict)
             made[key] = former
         return former.row

@@ -143,6 +143,16 @@ def test_where_too_many_runs_come_before_it_only_the_due_time_is_said(
     assert plays == []
 
 
+def test_where_to_play_is_costly_only_what_is_due_is_played_before_the_next_look(
+    nights: House, plays: list[tuple[int, int]]
+) -> None:
+    assert next_runs(nights.sources, "pvc-a", None, costly=True) == ((), None)
+    assert plays == []
+    nights.keeper.waiting["w"] = queued("pvc-a")
+    (run,), at = next_runs(nights.sources, "pvc-a", None, costly=True)
+    assert (run.due, run.start, at) == (TODAY, NOON, None)
+
+
 async def test_a_volumes_page_says_as_of_when_its_next_run_was_foreseen(nights: House) -> None:
     foreseen = foresee(nights.sources)
     words = "When runs begin is as it was foreseen"
@@ -168,8 +178,10 @@ def test_it_takes_a_small_share_of_a_core_and_keeps_nothing_that_is_quickly_made
     made = ahead(nights, 3.0, COSTLY / 2)
     assert made.look() == pytest.approx(3.0 / SHARE)
     assert isinstance(made.latest, Foreseen)
+    assert made.costly
     assert made.look() == LEAST_PAUSE
     assert made.latest is None
+    assert not made.costly
 
 
 class Looks:
