@@ -254,10 +254,10 @@ def _rows(size: Size, found: _Found, seen: dict[str, Any]) -> list[Row]:
     besides = each - found.held / found.runs
     slowest = {route: max(times) for route, times in found.answers.items()}
     said = ", ".join(f"/{route} {median(found.answers[route]):.0f} to {slowest[route]:.0f}" for route in ASKED)
-    worst = ", ".join(f"{one['at']:.0f}" for one in seen["worst"][:3])
+    worst = ", ".join(f"{one['ms']:.0f} at {one['at']:.0f} s" for one in seen["worst"][:5])
     stalls = (
         f"p50 {seen['p50_ms']}, p99 {seen['p99_ms']} ms; with waits for a processor {seen['late_ms']} ms; garbage "
-        f"collection {seen['gc_ms']} ms; worst at {worst} s"
+        f"collection {seen['gc_ms']} ms; worst {worst}"
     )
     runs = f"{found.runs} runs in {found.night:.0f} s, each held {found.held / found.runs:.1f} s"
     at_once = size.nodes * size.per_node
