@@ -48,9 +48,10 @@ class Given(NamedTuple):
 
 
 class Made(NamedTuple):
-    """A row, and what it was made from: it is the same again if that is, before `until`."""
+    """A row, and what it was made from: it is the same again if that is, from `since` on and before `until`."""
 
     given: Given
+    since: datetime
     until: datetime
     row: CoveredVolume
 
@@ -101,7 +102,7 @@ def covered(
         next_due=due,
         jobs=given.jobs,
     )
-    return Made(given, min(due, turn) if turn else due, row)
+    return Made(given, now, min(due, turn) if turn else due, row)
 
 
 def objectives(policies: Iterable[Policy], volumes: Iterable[CoveredVolume]) -> tuple[PolicyObjective, ...]:

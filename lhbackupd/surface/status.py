@@ -194,7 +194,7 @@ def _covered(
             covers[volume].jobs if volume in covers else (),
         )
         former = made.get(key)
-        if former is None or now >= former.until or former.given != given:
+        if former is None or not former.since <= now < former.until or former.given != given:
             due = upcoming[trigger]
             if (last := before.get(trigger)) is None:
                 last = before[trigger] = trigger.due_before_last(now)

@@ -261,6 +261,17 @@ def test_rows_that_are_kept_say_at_any_time_what_fresh_ones_would(house: House) 
     assert len(seen) > len(found) * 2
 
 
+def test_rows_that_are_kept_are_made_anew_when_the_clock_was_set_back(house: House) -> None:
+    house.has(volume("pvc-a"), policy=replace(NIGHTLY, rpo=timedelta(hours=26)))
+    house.exposed(Exposure(policy="nightly", volume="pvc-a", born=TODAY, clear=TODAY, since=TODAY))
+    house.knows(ended("pvc-a", Outcome.COMPLETED, protected_until=TODAY))
+    kept = house.sources
+    house.clock.turn(3 * 24 * 3600)
+    late = report(kept).volumes
+    house.clock.turn(-3 * 24 * 3600)
+    assert report(kept).volumes == report(house.sources).volumes != late
+
+
 def test_rows_of_volumes_that_are_gone_are_forgotten(house: House) -> None:
     house.has(volume("pvc-a"), volume("pvc-b"))
     sources = house.sources
