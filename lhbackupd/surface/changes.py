@@ -10,6 +10,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -65,6 +66,8 @@ class Changes:
         self._thread = thread
         self._listeners: set[asyncio.Queue[str | None]] = set()
         self._dirty = asyncio.Event()
+        #: set while anybody listens
+        self._heard = asyncio.Event()
         self._said = ""
         self._closed = False
 
@@ -100,8 +103,11 @@ class Changes:
         if (version := await self._thread(self._version)) != self._said:
             self._said = version
             self._tell(version)
-        rest = _REST if self._listeners else _UNHEARD
-        await asyncio.sleep(max(LOOK, rest * (time.monotonic() - begun)))
+        took = time.monotonic() - begun
+        await asyncio.sleep(max(LOOK, _REST * took))
+        with suppress(TimeoutError):  # whoever comes meanwhile ends what is left of the longer rest
+            async with asyncio.timeout((_UNHEARD - _REST) * took):
+                await self._heard.wait()
 
     def _tell(self, version: str | None) -> None:
         for queue in self._listeners:
@@ -114,6 +120,7 @@ class Changes:
         """What one listener hears: the version now, each one that follows, and something at least every 15 s."""
         queue: asyncio.Queue[str | None] = asyncio.Queue()
         self._listeners.add(queue)
+        self._heard.set()
         try:
             yield _changed(await self._thread(self._version))
             end = time.monotonic() + LONGEST
@@ -128,6 +135,8 @@ class Changes:
                 yield _changed(version)
         finally:
             self._listeners.discard(queue)
+            if not self._listeners:
+                self._heard.clear()
 
 
 def _changed(version: str) -> bytes:

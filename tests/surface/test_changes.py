@@ -92,6 +92,23 @@ async def test_it_is_looked_more_seldom_while_nobody_listens(
     assert 40 <= heard <= 55
 
 
+async def test_who_comes_in_a_long_rest_hears_of_what_changes_as_soon_as_others(
+    changes: Changes, shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr("lhbackupd.surface.changes.time.monotonic", loop.time)
+    shown.takes = 1.0
+    changes(EVENT)
+    await asyncio.sleep(15)  # looked at, and in the middle of the rest
+    stream = changes.stream()
+    await anext(stream)
+    shown.version, begun = "2", loop.time()
+    changes(EVENT)
+    assert await anext(stream) == b"event: changed\ndata: 2\n\n"
+    assert loop.time() - begun <= 12
+    await stream.aclose()
+
+
 async def test_nothing_is_looked_at_while_nothing_happens(changes: Changes, shown: Shown) -> None:
     changes(EVENT)
     await asyncio.sleep(3600)
