@@ -36,7 +36,7 @@ from lhbackupd.surface.logs import logger
 from lhbackupd.surface.metrics import Metrics
 from lhbackupd.surface.narrator import LogListener
 from lhbackupd.surface.report import Report
-from lhbackupd.surface.rows import Made
+from lhbackupd.surface.shelf import Shelf
 from lhbackupd.surface.status import Recent, Sources, report
 from lhbackupd.surface.systemd import Systemd
 
@@ -68,7 +68,7 @@ class Daemon:
         self._listeners: tuple[Tell, ...] = (self._narrator, self._metrics, self._recent)
         #: what was wrong with the configuration at the last SIGHUP
         self._faults: tuple[str, ...] = ()
-        self._rows: dict[Key, Made] = {}
+        self._shelf = Shelf()
 
     async def run(self) -> int:
         """Run until SIGTERM or SIGINT; returns the exit code: 1 if a volume may still be attached by us.
@@ -154,20 +154,13 @@ class Daemon:
             version=__version__,
             started=self._started,
             unready=self._unready,
-            made=self._rows,
+            shelf=self._shelf,
         )
 
     async def _listen(self, tasks: asyncio.TaskGroup, done: asyncio.Event) -> None:
         """Serve page, probes and metrics, unless http.listen is off; returns once they can be reached."""
         if self._config.http.address is None:
             return
-        for collector in (
-            Gauges(report=self._report),
-            Goals(rules=lambda: self._engine.keeper.rules, now=self._clock.now, faults=lambda: self._faults),
-            ProcessCollector(registry=None),
-            PlatformCollector(registry=None),
-        ):
-            self._registry.register(collector)
         engine = self._engine
         foresight = Foresight(
             lambda: foresee(self._sources()), fits=lambda found: fits(self._sources(), found), log=self._log
@@ -191,6 +184,13 @@ class Daemon:
             explain=answers.explain,
             diagnose=answers.diagnose,
         )
+        for collector in (
+            Gauges(report=shown.report),
+            Goals(rules=lambda: self._engine.keeper.rules, now=self._clock.now, faults=lambda: self._faults),
+            ProcessCollector(registry=None),
+            PlatformCollector(registry=None),
+        ):
+            self._registry.register(collector)
         self._listeners = (*self._listeners, shown.changes, foresight)
         tasks.create_task(shown.changes.run(done), name="changes")
         tasks.create_task(foresight.run(done), name="foresight")

@@ -80,7 +80,9 @@ def views(run: Run, volume: Volume | None) -> frozenset[View]:
 
 def decide(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:
     """The next state of `run`, and what to do about it. `policy` is None once it is no longer configured."""
-    run = note_workload(replace(run, cancelled=run.cancelled or seen.cancelled), seen, now)
+    if seen.cancelled and not run.cancelled:
+        run = replace(run, cancelled=True)
+    run = note_workload(run, seen, now)
     if gone := gives_way(run, seen, now, policy):
         return gone, give_back(gone, seen)
     if policy is not None and is_shadow(run, policy):

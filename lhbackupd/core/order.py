@@ -58,10 +58,16 @@ def claim(run: Run, policy: Policy | None, *, seconds: float, exposed: datetime 
     else:
         by = following(policy.cron, policy.timezone, run.due)
         allowed = by - run.due
-    grain = max(timedelta(seconds=1), allowed / _GRAIN)
+    grain = _grain(allowed)
     return Claim(by=_floor(by, grain), seconds=seconds, asked=_floor(asked, grain))
 
 
+@lru_cache(maxsize=256)
+def _grain(allowed: timedelta) -> timedelta:
+    return max(timedelta(seconds=1), allowed / _GRAIN)
+
+
+@lru_cache(maxsize=4096)  # thousands are due at one moment
 def _floor(moment: datetime, grain: timedelta) -> datetime:
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     return moment - (moment - epoch) % grain

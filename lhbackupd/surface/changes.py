@@ -11,8 +11,9 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
+
+from msgspec.structs import replace
 
 from lhbackupd.engine.events import Event
 from lhbackupd.surface.report import Report

@@ -7,9 +7,9 @@ to tell: ten thousand volumes are a scrape of 5 MB, and not of 9. Every name her
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from datetime import timedelta
 
+from msgspec.structs import asdict
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from typing_extensions import override

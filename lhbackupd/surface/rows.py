@@ -1,17 +1,20 @@
 """The rows of the report, each made from one value of the engine and the volume that it is about, if that is known."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import NamedTuple
 
 from lhbackupd.core.cluster import Volume
 from lhbackupd.core.coverage import Cover
 from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Mode, Policy, Run
+from lhbackupd.core.order import Claim, rank
 from lhbackupd.core.pausing import Pause
 from lhbackupd.core.protection import Protection
-from lhbackupd.core.rpo import UNASKED, Judgement, Rpo, turns_at
+from lhbackupd.core.rpo import Judgement, Rpo, turns_at
 from lhbackupd.engine.scheduler import Key
 from lhbackupd.engine.trigger import CronTrigger
 from lhbackupd.surface import words
@@ -24,11 +27,11 @@ from lhbackupd.surface.report import (
     UncoveredVolume,
     WaitingRun,
 )
-from lhbackupd.surface.standing import Standing, overdue, standing, waits_for, why
+from lhbackupd.surface.standing import WORST_FIRST, Standing, overdue, standing, waits_for, why
 
 
 class Given(NamedTuple):
-    """What a row about a volume under a policy is made from, but for the time."""
+    """What a row about a volume under a policy is made from, but for the time and its run."""
 
     #: the last word on it; None where no run has finished yet
     word: Protection | None
@@ -41,41 +44,84 @@ class Given(NamedTuple):
     trigger: CronTrigger
     #: when it is due because it was detached
     detached: datetime | None
-    #: when its unfinished run began, and before when it does not begin; None without one
-    going: tuple[datetime | None, datetime | None] | None
     #: Longhorn's own that back it up as well
     jobs: tuple[str, ...]
 
 
+#: when an unfinished run began, and before when it does not begin; None without one
+Going = tuple[datetime | None, datetime | None] | None
+
+
 class Made(NamedTuple):
-    """A row, and what it was made from: it is the same again if that is, from `since` on and before `until`."""
+    """A row, and what it was made from: it is the same again if that is, from `since` on and before `until`.
+
+    Of its run a row shows only what the run does to the verdict on the policy's RPO.
+    """
 
     given: Given
+    going: Going
+    judged: Judgement
     since: datetime
     until: datetime
+    #: its place in the report: worst first
+    place: tuple[int, str, str]
     row: CoveredVolume
 
 
-#: how a volume stands to its policy's RPO, when it is due next
-_Verdict = Callable[[datetime], Judgement]
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The time of a report, and when triggers fire around it: many volumes share one, and to find out takes long."""
+
+    now: datetime
+    #: when each fires next
+    upcoming: Mapping[CronTrigger, datetime]
+    _before_last: dict[CronTrigger, datetime] = field(default_factory=dict)
+
+    def before_last(self, trigger: CronTrigger) -> datetime:
+        """When it fired last but one."""
+        if (found := self._before_last.get(trigger)) is None:
+            found = self._before_last[trigger] = trigger.due_before_last(self.now)
+        return found
+
+    def next_due(self, given: Given) -> datetime:
+        """When a volume is due next: by its trigger, or sooner because it was detached."""
+        upcoming = self.upcoming[given.trigger]
+        return upcoming if given.detached is None else min(given.detached, upcoming)
 
 
-def covered(
-    key: Key, given: Given, *, now: datetime, upcoming: datetime, before_last: datetime, verdict: _Verdict
-) -> Made:
-    """A volume under a policy. Its trigger fires next at `upcoming`, and fired last but one at `before_last`."""
-    policy, volume = given.policy, given.volume
+class Asking(NamedTuple):
+    """What a row about a run that waits is made from, but for the time."""
+
+    run: Run
+    #: None where Longhorn has not listed it
+    volume: Volume | None
+    #: what is known of its exposure
+    known: Exposure | None
+    #: None where it is no longer configured
+    policy: Policy | None
+
+
+class Queued(NamedTuple):
+    """The row of a run that waits, and what it was made from."""
+
+    given: Asking
+    #: its place in the report: those that have to start soonest first
+    place: tuple[object, ...]
+    row: WaitingRun
+
+
+def covered(key: Key, given: Given, going: Going, judged: Judgement, times: Times) -> Made:
+    """A volume under a policy, which stands to the policy's RPO as was `judged`."""
+    policy, volume, now = given.policy, given.volume, times.now
     word = given.word or Protection(policy=key[0], volume=key[1])
-    due = min(given.detached or upcoming, upcoming)
     mode, rpo = (policy.mode, policy.rpo) if policy else (Mode.ACTIVE, None)
     # a shadow protects nothing, so that nothing hangs on it
     known = None if mode is Mode.SHADOW else given.known
-    judged = UNASKED if mode is Mode.SHADOW else verdict(due)
     objective = words.objective(judged, rpo)
     missed = judged.misses_at is not None and judged.misses_at <= now
-    beyond = objective if missed else overdue(word, before_last, known)
+    beyond = objective if missed else overdue(word, times.before_last(given.trigger), known)
     stands = standing(word, beyond=bool(beyond), mode=mode)
-    turn = turns_at(known, rpo, now, known.took if known else 0.0)
+    due, turn = times.next_due(given), turns_at(known, rpo, now, known.took if known else 0.0)
     row = CoveredVolume(
         policy=word.policy,
         volume=word.volume,
@@ -102,7 +148,8 @@ def covered(
         next_due=due,
         jobs=given.jobs,
     )
-    return Made(given, now, min(due, turn) if turn else due, row)
+    place = (WORST_FIRST.index(stands), word.volume, word.policy)
+    return Made(given, going, judged, now, min(due, turn) if turn else due, place, row)
 
 
 def objectives(policies: Iterable[Policy], volumes: Iterable[CoveredVolume]) -> tuple[PolicyObjective, ...]:
@@ -116,10 +163,9 @@ def objectives(policies: Iterable[Policy], volumes: Iterable[CoveredVolume]) -> 
 def _objective(policy: Policy, volumes: list[CoveredVolume]) -> PolicyObjective:
     if policy.rpo is None:
         return PolicyObjective(policy=policy.name, rpo=None)
-    count = Counter(row.rpo for row in volumes)
-    since, worst = min(
-        ((row.unprotected_since, row.volume) for row in volumes if row.unprotected_since), default=(None, "")
-    )
+    count = Counter(map(attrgetter("rpo"), volumes))
+    exposed = ((row.unprotected_since, row.volume) for row in volumes if row.unprotected_since)
+    since, worst = min(exposed, default=(None, ""))
     return PolicyObjective(
         policy=policy.name,
         rpo=policy.rpo.total_seconds(),
@@ -168,9 +214,10 @@ def running(run: Run, volume: Volume | None) -> RunningRun:
     )
 
 
-def waiting(run: Run, volume: Volume | None, now: datetime) -> WaitingRun:
-    """A run in the queue."""
-    return WaitingRun(
+def waiting(given: Asking, claim: Claim, now: datetime) -> Queued:
+    """A run in the queue, with what it asks of the order."""
+    run, volume = given.run, given.volume
+    row = WaitingRun(
         id=run.id,
         policy=run.policy,
         volume=run.volume,
@@ -183,6 +230,7 @@ def waiting(run: Run, volume: Volume | None, now: datetime) -> WaitingRun:
         reason=run.reason,
         not_before=run.not_before,
     )
+    return Queued(given, (claim.start, *rank(run, claim.seconds)), row)
 
 
 def paused(pause: Pause, now: datetime) -> PausedPolicy:

@@ -137,12 +137,13 @@ class Series:
 
         def lines(number: int) -> Iterator[str]:
             if not made:
-                made.extend(self._lines(rows))
+                made.extend(self.lines(rows))
             return (one[number] for one in made)
 
         return tuple(Volumes(kind, rows, partial(lines, number)) for number, kind in enumerate(_KINDS))
 
-    def _lines(self, rows: Collection[CoveredVolume]) -> list[tuple[str, ...]]:
+    def lines(self, rows: Collection[CoveredVolume]) -> list[tuple[str, ...]]:
+        """The lines of each row, one for each gauge, "" where the row has none."""
         before = self._kept
         self._kept = kept = {}
         for row in rows:

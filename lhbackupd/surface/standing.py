@@ -6,6 +6,7 @@ then, unless nothing has touched the volume. Everything else is not protected, a
 
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Mode, Outcome, Run
@@ -128,9 +129,14 @@ def waits_for(run: Run, now: datetime) -> Wait:
     """The class of thing that a run in the queue waits for."""
     if run.not_before is not None and run.not_before > now:
         return Wait.TIME
-    if run.reason.startswith("waits for one of "):
-        return _place(run.reason)
-    return next((wait for beginning, wait in _BEGINNINGS if run.reason.startswith(beginning)), Wait.TURN)
+    return _named(run.reason)
+
+
+@lru_cache(maxsize=1024)  # thousands wait for the same
+def _named(reason: str) -> Wait:
+    if reason.startswith("waits for one of "):
+        return _place(reason)
+    return next((wait for beginning, wait in _BEGINNINGS if reason.startswith(beginning)), Wait.TURN)
 
 
 def _place(reason: str) -> Wait:

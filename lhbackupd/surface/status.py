@@ -5,20 +5,19 @@ the loop changes before it looks at them, so it may be called from another threa
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import itemgetter
 from urllib.parse import urlsplit
 
 from lhbackupd.clock import Clock
 from lhbackupd.core.coverage import BARE, Cover, Covers
 from lhbackupd.core.model import Mode, Origin, Run
-from lhbackupd.core.order import rank
-from lhbackupd.core.rpo import Judgement
 from lhbackupd.engine.events import Event, Moved
 from lhbackupd.engine.inventory import Inventory, Picture
 from lhbackupd.engine.keeper import Keeper
-from lhbackupd.engine.scheduler import Key, Scheduler
+from lhbackupd.engine.scheduler import Scheduler
 from lhbackupd.engine.trigger import CronTrigger
 from lhbackupd.surface import rows, words
 from lhbackupd.surface.report import (
@@ -32,7 +31,8 @@ from lhbackupd.surface.report import (
     Totals,
     UncoveredVolume,
 )
-from lhbackupd.surface.standing import WORST_FIRST, Standing, alarming
+from lhbackupd.surface.shelf import Shelf
+from lhbackupd.surface.standing import Standing, alarming
 
 #: how many volumes a policy has under a trigger
 _Fires = Counter[tuple[str, CronTrigger]]
@@ -60,8 +60,8 @@ class Sources:
     started: datetime
     #: why it is not ready
     unready: Callable[[], tuple[str, ...]]
-    #: the rows of volumes as last made: of thousands few change between two reports
-    made: dict[Key, rows.Made] = field(default_factory=dict)
+    #: the rows of the report before this one
+    shelf: Shelf = field(default_factory=Shelf)
 
 
 class Recent:
@@ -80,12 +80,10 @@ def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
     """What there is to see now, with the `recent` finished runs, newest first."""
     now, picture = sources.clock.now(), sources.inventory.picture
     schedules = dict(sources.scheduler.schedules)
-    fires: _Fires = Counter((policy, trigger) for (policy, _), trigger in schedules.items())
+    fires: _Fires = Counter(zip(map(itemgetter(0), schedules), schedules.values(), strict=True))
     upcoming = _upcoming((trigger for _, trigger in fires), now)
-    for key in tuple(sources.made):
-        if key not in schedules:
-            sources.made.pop(key, None)
-    volumes = _covered(sources, schedules, upcoming)
+    sources.shelf.forget(schedules)
+    volumes = sources.shelf.covered(sources.keeper, picture, schedules, rows.Times(now, upcoming))
     others = uncovered(sources)
     bare = tuple(row for row in others if row.cover in BARE)
     elsewhere = tuple(row for row in others if row.cover not in BARE)
@@ -98,7 +96,7 @@ def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
         longhorn=longhorn,
         totals=_totals(volumes, bare, elsewhere),
         running=tuple(rows.running(run, picture.volumes.get(run.volume)) for run in _by_start(sources.keeper)),
-        waiting=tuple(rows.waiting(run, picture.volumes.get(run.volume), now) for run in _by_deadline(sources.keeper)),
+        waiting=sources.shelf.waiting(sources.keeper, picture, now),
         volumes=volumes,
         uncovered=bare,
         elsewhere=elsewhere,
@@ -161,53 +159,14 @@ def _without_credentials(url: str) -> str:
 def covered(sources: Sources, *, only: str) -> tuple[CoveredVolume, ...]:
     """The volume that is named under its policies, worst first."""
     schedules = {key: trigger for key, trigger in dict(sources.scheduler.schedules).items() if key[1] == only}
-    return _covered(sources, schedules, _upcoming(schedules.values(), sources.clock.now()))
+    now, picture = sources.clock.now(), sources.inventory.picture
+    times = rows.Times(now, _upcoming(schedules.values(), now))
+    return sources.shelf.covered(sources.keeper, picture, schedules, times)
 
 
 def _upcoming(triggers: Iterable[CronTrigger], now: datetime) -> dict[CronTrigger, datetime]:
     """When each trigger fires next: many volumes share one, and to find a due time takes a while."""
     return {trigger: trigger.get_next_fire_time(None, now + _INSTANT) for trigger in set(triggers)}
-
-
-def _covered(
-    sources: Sources, schedules: Mapping[Key, CronTrigger], upcoming: Mapping[CronTrigger, datetime]
-) -> tuple[CoveredVolume, ...]:
-    now, volumes = sources.clock.now(), sources.inventory.picture.volumes
-    keeper, made = sources.keeper, sources.made
-    policies, covers, detached = keeper.rules.policies, keeper.coverage.covers.volumes, keeper.detachments.due
-    protections, exposures = dict(keeper.books.protections), dict(keeper.watch.exposures)
-    going = {(run.policy, run.volume): run for run in (*tuple(keeper.waiting.values()), *tuple(keeper.active.values()))}
-
-    before: dict[CronTrigger, datetime] = {}
-
-    def row(key: Key, trigger: CronTrigger) -> CoveredVolume:
-        policy, volume = key
-        run = going.get(key)
-        given = rows.Given(
-            protections.get(key),
-            volumes.get(volume),
-            exposures.get(key),
-            policies.get(policy),
-            trigger,
-            detached.get(key),
-            (run.started_at, run.not_before) if run else None,
-            covers[volume].jobs if volume in covers else (),
-        )
-        former = made.get(key)
-        if former is None or not former.since <= now < former.until or former.given != given:
-            due = upcoming[trigger]
-            if (last := before.get(trigger)) is None:
-                last = before[trigger] = trigger.due_before_last(now)
-
-            def verdict(due: datetime) -> Judgement:
-                return keeper.watch.verdict(key, now=now, next_due=due, run=run)
-
-            former = rows.covered(key, given, now=now, upcoming=due, before_last=last, verdict=verdict)
-            made[key] = former
-        return former.row
-
-    found = (row(key, trigger) for key, trigger in schedules.items())
-    return tuple(sorted(found, key=lambda row: (WORST_FIRST.index(row.standing), row.volume, row.policy)))
 
 
 _Rows = tuple[UncoveredVolume, ...]
@@ -217,11 +176,8 @@ def uncovered(sources: Sources, *, only: str | None = None) -> _Rows:
     """The volumes that no active policy backs up, or the one that is named if it is one; each with who does, or why."""
     picture, policies, covers = sources.inventory.picture, sources.keeper.rules.policies, sources.keeper.coverage.covers
     # one that has a schedule is covered by it, also while what the schedule hangs on is read anew
-    scheduled = {
-        volume
-        for policy, volume in tuple(sources.scheduler.schedules)
-        if policy in policies and policies[policy].mode is Mode.ACTIVE
-    }
+    active = {policy.name for policy in policies.values() if policy.mode is Mode.ACTIVE}
+    scheduled = {volume for policy, volume in tuple(sources.scheduler.schedules) if policy in active}
     found = {*picture.volumes, *picture.broken} - scheduled
     return tuple(_cover(name, covers, picture) for name in sorted(found if only is None else found & {only}))
 
@@ -242,17 +198,9 @@ def _by_start(keeper: Keeper) -> list[Run]:
     return sorted(keeper.active.values(), key=lambda run: (run.started_at or run.queued_at, run.id))
 
 
-def _by_deadline(keeper: Keeper) -> list[Run]:
-    waiting = tuple(keeper.waiting.values())
-    claims = keeper.claims(waiting)
-    return sorted(waiting, key=lambda run: (claims[run.id].start, rank(run, claims[run.id].seconds)))
-
-
-def _totals(volumes: Iterable[CoveredVolume], bare: _Rows, elsewhere: _Rows) -> Totals:
-    worst: dict[str, Standing] = {}
-    for row in volumes:  # worst first
-        if row.standing is not Standing.SHADOW:
-            worst.setdefault(row.volume, row.standing)
+def _totals(volumes: Sequence[CoveredVolume], bare: _Rows, elsewhere: _Rows) -> Totals:
+    # the last one counts, and they come worst first
+    worst = {row.volume: row.standing for row in reversed(volumes) if row.standing is not Standing.SHADOW}
     count = Counter(worst.values())
     left = Counter(row.cover for row in elsewhere)
     return Totals(

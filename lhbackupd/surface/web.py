@@ -48,7 +48,7 @@ _FILES = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "ima
 
 
 class Web:
-    """The ASGI application, and `changes`, which is to be told of events and to be run.
+    """The ASGI application, `changes`, which is to be told of events and to be run, and the `report` that all show.
 
     `alive` gives why the daemon is not alive, or ""; `ready` why it is not ready. `report` and the collectors of
     `metrics` are called from threads, and so is `plan`; `history` reads the journal; `explain` and `diagnose` look at
@@ -68,7 +68,8 @@ class Web:
         diagnose: Callable[[], Awaitable[Diagnosis]],
     ) -> None:
         threads = Threads()
-        kept = Kept(report)
+        #: the report as it was a moment ago, for all who ask at that time; to be called from threads
+        self.report = kept = Kept(report)
         versions = Versions()
         version = Kept(lambda: versions(kept()))
         self.changes = Changes(version=version, thread=asyncio.to_thread)

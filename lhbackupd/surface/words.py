@@ -1,6 +1,7 @@
 """What people read about times, spans and protection: one wording for log, page and command line."""
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from lhbackupd.core.cluster import Setting
 from lhbackupd.core.exposure import Exposure
@@ -25,6 +26,7 @@ def moment(when: datetime) -> str:
     return f"{when.isoformat(' ', 'seconds')[:19]} {when.tzname() or ''}".strip()
 
 
+@lru_cache(maxsize=1024)
 def span(seconds: float) -> str:
     """A duration in its two greatest units, for example `4 h 10 min`."""
     whole = max(0, round(seconds))

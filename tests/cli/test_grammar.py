@@ -12,12 +12,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import fields
 
 from lhbackupd.cli import main
 from lhbackupd.core.model import Outcome

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from lhbackupd.core.cluster import Backup, Node, Setting, Target, Ticket, Volume
 from lhbackupd.core.model import Detached, Exclude, Match, Outcome, Policy
@@ -79,9 +80,10 @@ def journal(facts: Facts, **fields: Any) -> Facts:
 
 
 def daemon(facts: Facts, **fields: Any) -> Facts:
-    assert facts.daemon.report is not None
     told = facts.daemon.report
-    return replace(facts, daemon=DaemonFacts(report=replace(told, daemon=replace(told.daemon, **fields))))
+    assert told is not None
+    said = structs.replace(told, daemon=structs.replace(told.daemon, **fields))
+    return replace(facts, daemon=DaemonFacts(report=said))
 
 
 def down(facts: Facts) -> Facts:
@@ -354,7 +356,7 @@ def test_a_pause_is_told_and_is_a_fault_once_it_should_be_over(
 ) -> None:
     assert facts.daemon.report is not None
     pause = Pause(policy=policy, since=facts.now, until=facts.now + timedelta(hours=hours), by="uid 0")
-    report = replace(facts.daemon.report, paused=(rows.paused(pause, facts.now),))
+    report = structs.replace(facts.daemon.report, paused=(rows.paused(pause, facts.now),))
     paused = replace(facts, daemon=replace(facts.daemon, report=report))
     says(paused, "daemon", level, "is paused since", "what is due waits", f"lhbackupd resume {option}")
 
@@ -367,8 +369,5 @@ def test_backups_of_other_origins_are_named_until_they_are_adopted(facts: Facts)
         "0 of ours are listed",
         "1 of other origins (10570000) are left alone; of a lost journal: lhbackupd adopt --origin",
     ]
-    assert found.daemon.report is not None
-    daemon = replace(found.daemon.report.daemon, adopted=("10570000",))
-    adopted = replace(found, daemon=DaemonFacts(report=replace(found.daemon.report, daemon=daemon)))
-    said = [finding.text for finding in diagnose(adopted) if finding.check == "backups"]
+    said = [finding.text for finding in diagnose(daemon(found, adopted=("10570000",))) if finding.check == "backups"]
     assert said == ["1 of ours are listed, with those of the adopted origins 10570000"]

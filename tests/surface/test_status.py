@@ -9,6 +9,7 @@ from lhbackupd.core.coverage import Cover
 from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Exclude, Match, Mode, Outcome, Phase, Policy
 from lhbackupd.core.recurring import NativeJob, membership
+from lhbackupd.core.rpo import Rpo
 from lhbackupd.core.spread import offset
 from lhbackupd.engine.events import Moved
 from lhbackupd.engine.inventory import Picture
@@ -235,6 +236,52 @@ def test_only_rows_that_something_new_is_known_of_are_made_anew(house: House) ->
     assert {row.standing for row in report(sources).volumes if row.volume != "pvc-b"} == {Standing.UNPROTECTED}
 
 
+def test_a_run_that_waits_leaves_its_volumes_row_alone_unless_it_comes_too_late_for_the_rpo(house: House) -> None:
+    house.has(volume("pvc-fine"), volume("pvc-late"), policy=replace(NIGHTLY, rpo=timedelta(hours=26)))
+    for name, since in (("fine", None), ("late", TODAY)):
+        house.knows(ended(f"pvc-{name}", Outcome.COMPLETED, protected_until=TODAY))
+        known = Exposure(policy="nightly", volume=f"pvc-{name}", born=TODAY, clear=TODAY, since=since, took=60)
+        house.exposed(known)
+    sources = house.sources
+    first = {row.volume: row for row in report(sources).volumes}
+    for name in ("fine", "late"):
+        house.keeper.waiting[name] = queued(f"pvc-{name}", not_before=TODAY + timedelta(hours=26))
+    second = {row.volume: row for row in report(sources).volumes}
+    assert second["pvc-fine"] is first["pvc-fine"]
+    assert (first["pvc-late"].rpo, second["pvc-late"].rpo) == (Rpo.COMPLIANT, Rpo.AT_RISK)
+
+
+def test_what_shows_nothing_new_leaves_a_row_as_it_was(house: House) -> None:
+    house.has(volume("pvc-a"))
+    house.knows(ended("pvc-a", Outcome.COMPLETED, protected_until=TODAY))
+    sources = house.sources
+    (first,) = report(sources).volumes
+    house.has(volume("pvc-a", size=2**40))
+    (second,) = report(sources).volumes
+    assert second is first
+
+
+def test_rows_of_waiting_runs_are_made_anew_when_run_time_or_exposure_is_another(house: House) -> None:
+    house.has(*(volume(f"pvc-{name}") for name in "abc"), policy=replace(NIGHTLY, rpo=timedelta(hours=26)))
+    for name in "abc":
+        house.keeper.waiting[name] = replace(queued(f"pvc-{name}"), id=name)
+    house.keeper.waiting["b"] = replace(house.keeper.waiting["b"], not_before=NOON + timedelta(minutes=1))
+    sources = house.sources
+    first = {row.id: row for row in report(sources).waiting}
+    assert list(first) == ["a", "b", "c"]
+    assert first["b"].waits_for is Wait.TIME
+    house.clock.turn(60)
+    house.keeper.waiting["c"] = replace(house.keeper.waiting["c"], reason="waits for one of 2 places (limits.cluster)")
+    house.exposed(Exposure(policy="nightly", volume="pvc-c", born=TODAY, since=TODAY - timedelta(hours=8)))
+    second = {row.id: row for row in report(sources).waiting}
+    assert list(second) == ["c", "a", "b"], "what was exposed first has to start first"
+    assert second["a"] is first["a"]
+    assert (second["b"].waits_for, second["c"].waits_for) == (Wait.TURN, Wait.CLUSTER)
+    house.keeper.waiting.clear()
+    assert report(sources).waiting == ()
+    assert sources.shelf.queue == {}
+
+
 def test_rows_that_are_kept_say_at_any_time_what_fresh_ones_would(house: House) -> None:
     promising = replace(NIGHTLY, rpo=timedelta(hours=26))
     house.has(*(volume(f"pvc-{name}") for name in ("still", "used", "doubt", "waits", "runs")), policy=promising)
@@ -278,7 +325,7 @@ def test_rows_of_volumes_that_are_gone_are_forgotten(house: House) -> None:
     report(sources)
     house.scheduler.sync({key: NIGHTLY for key in house.scheduler.schedules if key[1] != "pvc-a"})
     assert [row.volume for row in report(sources).volumes] == ["pvc-b"]
-    assert list(sources.made) == [("nightly", "pvc-b")]
+    assert list(sources.shelf.volumes) == [("nightly", "pvc-b")]
 
 
 def objective(house: House) -> PolicyObjective:

@@ -3,7 +3,6 @@ import re
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from functools import partial
 from html.parser import HTMLParser
 from itertools import count
@@ -13,6 +12,7 @@ from urllib.parse import quote, urldefrag, urljoin
 import httpx
 import msgspec
 import pytest
+from msgspec import structs
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families as plain_metrics
 from starlette.applications import Starlette
@@ -75,7 +75,9 @@ async def test_a_page_never_says_a_newer_version_than_it_shows(house: House) -> 
     base, numbers = house.report(), count(2)
 
     def changing() -> Report:
-        return replace(base, totals=replace(base.totals, protected=next(numbers), unprotected=0, uncovered=0))
+        return structs.replace(
+            base, totals=structs.replace(base.totals, protected=next(numbers), unprotected=0, uncovered=0)
+        )
 
     async def nothing(*_: object, **__: object) -> Any:
         raise AssertionError
