@@ -13,6 +13,8 @@ from .model import Phase, Run
 
 #: bounds of a pause, in seconds; the longest also bounds how late a workload that asks is noticed
 SHORTEST, LONGEST = 0.1, 2.5
+#: the shortest pause past the expected end, in seconds: of a run that ends a little later it is half a dozen looks
+_CLOSE = 0.2
 #: the longest pause where a workload must not wait, and where Longhorn does not take a volume back
 ATTENTIVE, PATIENT = 1.0, 60.0
 #: the longest pause while Longhorn does not answer: many runs that ask at once would keep it from coming back
@@ -33,7 +35,7 @@ def pause(elapsed: float, expected: float | None, *, longest: float = LONGEST) -
     elif elapsed < expected:
         wanted = expected - elapsed
     else:
-        wanted = max(0.15, (elapsed - expected) / 3)
+        wanted = max(_CLOSE, (elapsed - expected) / 3)
     return min(longest, max(SHORTEST, wanted))
 
 

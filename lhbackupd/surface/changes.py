@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -38,8 +39,15 @@ def seen(report: Report) -> Report:
     )
 
 
+class Shown(NamedTuple):
+    """A report, and the version of what it shows."""
+
+    report: Report
+    version: str
+
+
 class Versions:
-    """Tells the version of a report: another one than that of the report before, if it shows something else.
+    """Gives reports their versions: another one than that of the report before, if it shows something else.
 
     Reports are compared and not digested: of 10,000 rows nearly all are the same objects in two of them.
     """
@@ -50,11 +58,12 @@ class Versions:
         self._seen: Report | None = None
         self._number = 0
 
-    def __call__(self, report: Report) -> str:
+    def __call__(self, report: Report) -> Shown:
+        """To be called with one report after the other."""
         found = seen(report)
         if found != self._seen:
             self._seen, self._number = found, self._number + 1
-        return f"{self._series}-{self._number}"
+        return Shown(report, f"{self._series}-{self._number}")
 
 
 class Changes:

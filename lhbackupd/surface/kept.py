@@ -1,7 +1,8 @@
 """What is costly to make and asked for by many: made once for all who ask at that time.
 
-A report of ten thousand volumes takes a good part of a second of one core. However often and by however many it is
-asked for, making it takes no more than a fifth of one: what was made is kept for four times as long as it took.
+A report of ten thousand volumes takes a good part of a second of one core when much has changed. However often and by
+however many it is asked for, making it takes no more than a fifth of one: what was made is kept for four times as long
+as it took. Where nobody should wait for that, it may linger: it is given a little longer, while a new one is made.
 """
 
 import threading
@@ -14,27 +15,54 @@ from lhbackupd.surface.threads import Few
 K = TypeVar("K")
 T = TypeVar("T")
 
-#: how many times as long as it took to make something is kept
-KEEP = 4.0
+#: how many times as long as it took something is kept, and given while a new one is made where it may linger
+KEEP, LINGER = 4.0, 20.0
+
+
+def _aside(make: Callable[[], object]) -> None:
+    threading.Thread(target=make, daemon=True).start()
 
 
 class Kept(Generic[T]):
-    """Calls `make`, or gives what it gave a moment ago. To be called from threads; who comes meanwhile waits for it."""
+    """Calls `make`, or gives what it gave a moment ago. To be called from threads; who comes meanwhile waits for it.
 
-    def __init__(self, make: Callable[[], T], *, clock: Callable[[], float] = time.perf_counter) -> None:
+    Nobody waits while what was made last is younger than `linger` seconds: then a new one is made `aside`.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], T],
+        *,
+        linger: float = 0.0,
+        clock: Callable[[], float] = time.perf_counter,
+        aside: Callable[[Callable[[], object]], None] = _aside,
+    ) -> None:
         self._make = make
+        self._linger = linger
         self._clock = clock
+        self._aside = aside
         self._lock = threading.Lock()
-        self._until = float("-inf")
+        self._until = self._lingers = float("-inf")
         self._value: T
 
     def __call__(self) -> T:
+        """What was made last, if it may still be given, or else something new."""
+        if self._until <= self._clock() < self._lingers:
+            value = self._value
+            if not self._lock.locked():
+                self._aside(self.fresh)
+            return value
+        return self.fresh()
+
+    def fresh(self) -> T:
+        """The same, but nothing that lingers."""
         with self._lock:
             begun = self._clock()
             if begun >= self._until:
                 self._value = self._make()
                 ended = self._clock()
-                self._until = ended + KEEP * (ended - begun)
+                took = ended - begun
+                self._until, self._lingers = ended + KEEP * took, ended + min(LINGER * took, self._linger)
             return self._value
 
 

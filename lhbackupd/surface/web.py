@@ -33,6 +33,8 @@ from lhbackupd.surface.report import Report
 from lhbackupd.surface.series import exposition
 from lhbackupd.surface.threads import Busy, Threads
 
+#: seconds for which what was so may be shown, where thousands of volumes make it costly to see what is so now
+_LINGER = 5.0
 #: gzip's level: the highest saves little more, and takes five times as long
 _QUICKLY = 1
 HEADERS = {
@@ -68,14 +70,13 @@ class Web:
         diagnose: Callable[[], Awaitable[Diagnosis]],
     ) -> None:
         threads = Threads()
-        #: the report as it was a moment ago, for all who ask at that time; to be called from threads
-        self.report = kept = Kept(report)
         versions = Versions()
-        version = Kept(lambda: versions(kept()))
-        self.changes = Changes(version=version, thread=asyncio.to_thread)
-        shown = Pages(
-            report=kept,
-            version=version,
+        shown = Kept(lambda: versions(report()), linger=_LINGER)
+        #: the report that all show; to be called from threads
+        self.report = lambda: shown().report
+        self.changes = Changes(version=lambda: shown.fresh().version, thread=asyncio.to_thread)
+        pages = Pages(
+            shown=shown,
             history=history,
             plan=plan,
             explain=explain,
@@ -84,9 +85,9 @@ class Web:
         )
         self.app = Starlette(
             routes=[
-                *shown.routes,
+                *pages.routes,
                 *questions.routes(plan=plan, explain=explain),
-                *_machines(report=kept, metrics=metrics, threads=threads),
+                *_machines(report=self.report, metrics=metrics, threads=threads),
                 *_probes(alive=alive, ready=ready),
                 Route("/events", self._events),
                 *(Route(f"/{name}", _file(name, kind)) for name, kind in _FILES.items()),

@@ -35,7 +35,7 @@ def test_a_pause_stays_within_its_bounds(elapsed: float, expected: float | None)
         (0, 100, LONGEST),
         (0, 1, 1.0),
         (9.6, 10, 0.4),
-        (10, 10, 0.15),
+        (10, 10, 0.2),
         (13, 10, 1.0),
         (90, 10, LONGEST),
         (1, 0, 1 / 3),

@@ -1,12 +1,12 @@
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
 import pytest
 
-from lhbackupd.surface.kept import KEEP, Kept, Recalled
+from lhbackupd.surface.kept import KEEP, LINGER, Kept, Recalled
 from lhbackupd.surface.threads import Busy
 
 
@@ -37,6 +37,52 @@ def test_what_costs_nothing_is_always_new() -> None:
     numbers: Iterator[int] = count(1)
     kept = Kept(lambda: next(numbers), clock=lambda: float(next(ticks)) * 0.0)
     assert [kept(), kept(), kept()] == [1, 2, 3]
+
+
+def test_what_lingers_is_given_while_a_new_one_is_made_aside() -> None:
+    costly, aside = Costly(0.1), list[Callable[[], object]]()
+    kept = Kept(costly, linger=5.0, clock=lambda: costly.now, aside=aside.append)
+    assert kept() == 1
+    costly.now += KEEP * 0.1
+    assert (kept(), costly.made, len(aside)) == (1, 1, 1)
+    aside.pop()()
+    assert (kept(), costly.made, len(aside)) == (2, 2, 0)
+    costly.now += LINGER * 0.1
+    assert (kept(), len(aside)) == (3, 0), "nobody has asked for a long time: that is too old"
+    costly.now += KEEP * 0.1
+    assert (kept.fresh(), len(aside)) == (4, 0)
+
+
+def test_nothing_lingers_for_longer_than_it_may() -> None:
+    costly, aside = Costly(3.0), list[Callable[[], object]]()
+    kept = Kept(costly, linger=5.0, clock=lambda: costly.now, aside=aside.append)
+    assert kept() == 1
+    costly.now += KEEP * 3.0
+    assert (kept(), len(aside)) == (2, 0)
+
+
+def test_one_new_one_is_made_aside_however_many_ask() -> None:
+    costly, aside, begun, gate = Costly(0.1), list[threading.Thread](), threading.Event(), threading.Event()
+
+    def slow() -> int:
+        if costly.made:
+            begun.set()
+            assert gate.wait(5)
+        return costly()
+
+    def begin(make: Callable[[], object]) -> None:
+        aside.append(threading.Thread(target=make))
+        aside[-1].start()
+
+    kept = Kept(slow, linger=5.0, clock=lambda: costly.now, aside=begin)
+    assert kept() == 1
+    costly.now += KEEP * 0.1
+    given = [kept()]
+    assert begun.wait(5)
+    given += [kept() for _ in range(20)]
+    gate.set()
+    aside[0].join(5)
+    assert (given, len(aside), kept()) == ([1] * 21, 1, 2)
 
 
 def test_who_comes_meanwhile_gets_the_same() -> None:

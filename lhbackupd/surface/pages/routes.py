@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from lhbackupd.core.model import Run
 from lhbackupd.engine.journal import JournalError
+from lhbackupd.surface.changes import Shown
 from lhbackupd.surface.explain import Unknown
 from lhbackupd.surface.explanation import Explanation
 from lhbackupd.surface.findings import Diagnosis
@@ -24,7 +25,6 @@ from lhbackupd.surface.pages.frame import Frame
 from lhbackupd.surface.pages.overview import overview
 from lhbackupd.surface.pages.volume import RUNS, known, volume
 from lhbackupd.surface.plan import Plan, read_span
-from lhbackupd.surface.report import Report
 from lhbackupd.surface.rows import finished
 from lhbackupd.surface.threads import Busy, Threads
 
@@ -41,21 +41,19 @@ class History(Protocol):
 
 
 class Pages:
-    """Makes each page. `report`, `version` and `plan` are called from threads."""
+    """Makes each page. `shown` and `plan` are called from threads."""
 
     def __init__(
         self,
         *,
-        report: Callable[[], Report],
-        version: Callable[[], str],
+        shown: Callable[[], Shown],
         history: History,
         plan: Callable[[timedelta], Plan],
         explain: Callable[[str], Awaitable[Callable[[], Explanation]]],
         diagnose: Callable[[], Awaitable[Diagnosis]],
         threads: Threads,
     ) -> None:
-        self._report = report
-        self._version = version
+        self._shown = shown
         self._history = history
         self._threads = threads
         # runs write into the journal through the one thread in which it is read: never are two readers before them
@@ -86,8 +84,8 @@ class Pages:
         ]
 
     def _frame(self, path: str) -> Frame:
-        version = self._version()  # before the report: what is shown may be newer than is said, and never older
-        return Frame(report=self._report(), version=version, path=path)
+        report, version = self._shown()
+        return Frame(report=report, version=version, path=path)
 
     async def _made(self, make: Callable[[Frame], str], path: str) -> Response:
         return HTMLResponse(await self._threads(lambda: make(self._frame(path))))
