@@ -7,6 +7,7 @@ would bring a language of its own for templates; these are forty lines.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from html import escape
 
 from lhbackupd.longhorn.errors import visible
@@ -24,7 +25,12 @@ class Html(str):
 
 def text(value: object) -> Html:
     """A value as text of a document or of an attribute; markup stays as it is."""
-    return value if isinstance(value, Html) else Html(escape(visible(str(value), LONGEST)))
+    return value if isinstance(value, Html) else _escaped(str(value)[: LONGEST + 1])
+
+
+@lru_cache(maxsize=2**12)  # a page says the same in row after row
+def _escaped(value: str) -> Html:
+    return Html(escape(visible(value, LONGEST)))
 
 
 def join(parts: Iterable[object], between: str = "") -> Html:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from lhbackupd.core.cluster import Backup, Replica
 from lhbackupd.core.exposure import Exposure
@@ -124,8 +125,10 @@ def test_two_hundred_rows_are_one_page(house: House) -> None:
 
 @given(st.lists(st.sampled_from(["a", "b", "c"]), max_size=20), st.sampled_from(sorted(_ORDERS)))
 def test_filtering_takes_away_and_sorting_does_not(names: list[str], sort: str) -> None:
-    bare = Row(volume="", pvc="", namespace="", policy="", state="uncovered", rpo=Rpo.NONE, why="", covered=None)
-    made = [bare._replace(volume=name) for name in names]
+    bare = Row(
+        volume="", pvc="", namespace="", name="", policy="", state="uncovered", rpo=Rpo.NONE, why="", covered=None
+    )
+    made = [structs.replace(bare, volume=name, name=name) for name in names]
     found = chosen(made, Wanted(sort=sort))
     assert sorted(row.name for row in found) == sorted(names)
     assert chosen(found, Wanted(q="a")) == [row for row in found if row.name == "a"]

@@ -3,7 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import Any
+
+from msgspec import Struct
 
 from lhbackupd.core.coverage import Cover
 from lhbackupd.core.rpo import Rpo
@@ -44,22 +47,19 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 _LAST = datetime.max.replace(tzinfo=UTC)
 
 
-class Row(NamedTuple):
+class Row(Struct, frozen=True, kw_only=True):
     """A volume under one policy, or under none."""
 
     volume: str
     pvc: str
     namespace: str
+    #: what people know it by
+    name: str
     policy: str
     state: str
     rpo: Rpo
     why: str
     covered: CoveredVolume | None
-
-    @property
-    def name(self) -> str:
-        """What people know it by."""
-        return f"{self.namespace}/{self.pvc}" if self.pvc else self.volume
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +88,9 @@ class Wanted:
 
 
 _ORDERS: dict[str, Callable[[Row], Any]] = {
-    "volume": lambda row: row.name,
+    "volume": attrgetter("name"),
     "state": lambda row: STATES.index(row.state),
-    "policy": lambda row: row.policy,
+    "policy": attrgetter("policy"),
     "until": lambda row: (row.covered and row.covered.protected_until) or _NEVER,
     "looked": lambda row: (row.covered and row.covered.last_check) or _NEVER,
     "next": lambda row: (row.covered and row.covered.next_due) or _LAST,
@@ -104,6 +104,7 @@ def rows_of(report: Report) -> list[Row]:
             volume=row.volume,
             pvc=row.pvc,
             namespace=row.pvc_namespace,
+            name=f"{row.pvc_namespace}/{row.pvc}" if row.pvc else row.volume,
             policy=row.policy,
             state=row.standing,
             rpo=row.rpo,
@@ -117,6 +118,7 @@ def rows_of(report: Report) -> list[Row]:
             volume=row.volume,
             pvc=row.pvc,
             namespace=row.pvc_namespace,
+            name=f"{row.pvc_namespace}/{row.pvc}" if row.pvc else row.volume,
             policy="",
             state=state_of(row),
             rpo=Rpo.NONE,
@@ -137,9 +139,9 @@ def chosen(rows: Iterable[Row], wanted: Wanted) -> list[Row]:
         if wanted.state in ("", row.state)
         and wanted.rpo in ("", row.rpo)
         and wanted.policy in ("", row.policy)
-        and (words in row.name.casefold() or words in row.volume.casefold())
+        and (not words or words in row.name.casefold() or words in row.volume.casefold())
     ]
-    found.sort(key=lambda row: (row.name, row.volume, row.policy))
+    found.sort(key=attrgetter("name", "volume", "policy"))
     found.sort(key=_ORDERS[wanted.sort.removeprefix("-")], reverse=wanted.sort.startswith("-"))
     return found
 
