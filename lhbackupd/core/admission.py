@@ -33,6 +33,8 @@ class Admission:
 
     slots: Mapping[str, Slot]
     waits: Mapping[str, str]
+    #: those of them that wait for a place: `hand_out` gives them what comes free
+    left: Queue
 
 
 @dataclass(slots=True)
@@ -45,6 +47,17 @@ class Load:
     #: the run that each volume has
     volumes: dict[str, str] = field(default_factory=dict)
     pressure: Pressure = field(default_factory=Pressure)
+
+    @classmethod
+    def of(cls, active: Iterable[Run], claims: Mapping[str, Claim]) -> "Load":
+        """What `active` runs have, and for how long; one without a claim takes no time."""
+        load = cls()
+        for run in active:
+            load.take(run, Slot(node=run.node, target=run.target))
+            if run.id in claims and not run.stuck:
+                load.pressure.nodes[run.node] += claims[run.id].seconds
+                load.pressure.targets[run.target] += claims[run.id].seconds
+        return load
 
     def take(self, run: Run, slot: Slot) -> None:
         """`run` has this slot."""
@@ -62,13 +75,6 @@ class Load:
         self.nodes[slot.node] -= 1
         self.targets[slot.target] -= 1
 
-    def hold(self, run: Run, seconds: float) -> None:
-        """`run` goes on, for so many seconds more."""
-        self.take(run, Slot(node=run.node, target=run.target))
-        if not run.stuck:
-            self.pressure.nodes[run.node] += seconds
-            self.pressure.targets[run.target] += seconds
-
 
 def admit(
     waiting: Iterable[Run],
@@ -85,9 +91,8 @@ def admit(
     `claims` are by run id, of active runs too; a run without one is to be done when it is due, and takes no time. A
     run whose volume is not in `volumes` waits for the next look at Longhorn. Without `now` nobody is late.
     """
-    claims, load, queue = claims or {}, Load(), Queue()
-    for run in active:
-        load.hold(run, claims[run.id].seconds if run.id in claims else 0.0)
+    claims, queue = claims or {}, Queue()
+    load = Load.of(active, claims)
     waits: dict[str, str] = {}
     for run in waiting:
         volume = volumes.get(run.volume)
@@ -99,7 +104,7 @@ def admit(
             asks = claims.get(run.id) or Claim(by=run.due, asked=run.due)
             queue.add(run, asks, nodes=where, target=volume.backup_target)
     slots = {run.id: slot for run, slot in hand_out(queue, load, limits, now=now, waits=waits)}
-    return Admission(slots, waits)
+    return Admission(slots, waits, queue)
 
 
 def hand_out(
@@ -110,7 +115,12 @@ def hand_out(
     now: datetime | None = None,
     waits: dict[str, str] | None = None,
 ) -> Iterator[tuple[Run, Slot]]:
-    """The runs of `queue` that have a slot now, taken out of it; `waits` is told what the others wait for."""
+    """The runs of `queue` that have a slot now, taken out of it; `waits` is told what the others wait for.
+
+    Without `waits` nobody is looked at who can have no place.
+    """
+    if waits is None and load.total >= limits.cluster:
+        return
     kept: Group | None = None
     left = spare(load, limits, now) if waits is None else None
     for group in queue.ordered(load.pressure, limits, left):
@@ -127,6 +137,8 @@ def hand_out(
                 load.take(run, answer)
                 load.pressure.settle(group, answer.node, -entry[0][0])
                 yield run, answer
+                if waits is None and load.total >= limits.cluster:
+                    return
                 continue
             words = answer
             if kept is None and now is not None and group.start <= now.timestamp():

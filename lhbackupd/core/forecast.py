@@ -207,8 +207,6 @@ class _Play:
                     seconds[name] = (ends[name] - count * past) / 1e6
         for run, slot in hand_out(self._queue, load, limits, now=self.now):
             self._start(run, slot)
-            if load.total >= limits.cluster:
-                break
         self._count()
 
     def _count(self) -> None:

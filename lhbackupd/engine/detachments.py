@@ -9,7 +9,7 @@ These are no jobs of APScheduler: each attach moves such a moment or takes it aw
 besides, and two records of one thing can disagree.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -81,16 +81,17 @@ class Detachments:
         await self._offload(self._journal.note, KIND, {"/".join(key): use for key, use in changes.items()})
         return {key: use for key, use in {**uses, **changes}.items() if use is not None}
 
-    async def fire(self, unfinished: Collection[Run], receive: Callable[[Run], None]) -> None:
+    async def fire(self, unfinished: Callable[[], Iterable[Run]], receive: Callable[[Run], None]) -> None:
         """Write a run into the journal for every volume that has rested long enough, and hand over those that are new.
 
         A run of the same policy that has not begun will find all there is, and serves. One that has may have taken its
         snapshot before the volume was let go: the new one follows when it has ended.
         """
-        going = {(run.policy, run.volume): run for run in unfinished}
         now = self._clock.now()
+        rested = sorted((due, key) for key, due in self.due.items() if due <= now)
+        going = {(run.policy, run.volume): run for run in unfinished()} if rested else {}
         begun = {key for key, run in going.items() if run.phase is not Phase.QUEUED}
-        ripe = sorted((due, key) for key, due in self.due.items() if due <= now and key not in begun)
+        ripe = [(due, key) for due, key in rested if key not in begun]
         for start in range(0, len(ripe), BATCH):
             batch = ripe[start : start + BATCH]
             runs = [self._run(key, due, now) for due, key in batch if key not in going]

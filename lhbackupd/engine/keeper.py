@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from lhbackupd.clock import Clock
-from lhbackupd.core.admission import Admission, Slot, admit
+from lhbackupd.core.admission import Slot
 from lhbackupd.core.model import Origin, Phase, Policy, Run
 from lhbackupd.core.order import Claim
 from lhbackupd.core.selection import wants_groups
@@ -84,7 +84,13 @@ class Keeper:
         self._runner = Runner(hands=gateway, surroundings=self, clock=clock, write=self._write, stopping=self.stopping)
         self._tasks = asyncio.TaskGroup()
         self.lobby = Lobby(
-            gateway=gateway, surroundings=self, inventory=inventory, orders=self.orders, clock=clock, tell=tell
+            gateway=gateway,
+            house=self,
+            inventory=inventory,
+            orders=self.orders,
+            clock=clock,
+            offload=offload,
+            tell=tell,
         )
         #: runs that hold a slot, by id
         self.active: dict[str, Run] = {}
@@ -124,7 +130,8 @@ class Keeper:
         self.wake()
 
     def wake(self) -> None:
-        """Something happened: turn the loop."""
+        """Something happened that may bear on any run: turn the loop."""
+        self.lobby.stale = True
         self._woken.set()
 
     def stop(self) -> None:
@@ -171,7 +178,8 @@ class Keeper:
                 self._woken.clear()
                 self.turned = self._clock.monotonic()
                 await self._turn()
-                await self._clock.wait(self._woken, await self._until_next())
+                if not await self._clock.wait(self._woken, await self._until_next()):
+                    self.lobby.stale = True
         self.ended.set()
         await self.watch.close()
 
@@ -192,20 +200,21 @@ class Keeper:
             await self.detachments.watch(picture, self.rules.policies)
             await self._intake.fire(self.unfinished, self._receive)
             async with self._intake.gate:
-                await self.detachments.fire(self.unfinished(), self._receive)
+                await self.detachments.fire(self.unfinished, self._receive)
         except FAILURES as error:
             self.books.note(error)
             return  # no new runs while nothing can be written down
         self.books.note(None)
         await self.housekeeper.sweep(picture, self.tickets)
         if not self.housekeeper.blocked:
-            await self._let_in()
+            async for run, slot in self.lobby.let_in():
+                self._start(run, slot)
 
     def _receive(self, run: Run) -> None:
         """Take in a run that is due."""
         self._tell(Moved(None, run))
         if not run.finished:
-            self.waiting[run.id] = run
+            self.lobby.add([run])
 
     async def _until_next(self) -> float:
         """Seconds until the loop has something to do, as far as is known."""
@@ -214,29 +223,10 @@ class Keeper:
             return AGAIN
         now = self._clock.now()
         detached = (at for at in self.detachments.due.values() if at > now)
-        moments = (*self.lobby.moments(now), *detached, *([due] if due else []))
+        again = self.lobby.next
+        moments = (*detached, *([due] if due else []), *([again] if again and again > now else []))
         seconds = ((moment - now).total_seconds() for moment in moments)
         return max(0.0, min(TURN, *seconds, TURN))
-
-    async def _let_in(self) -> None:
-        """End the waiting runs that need not wait, and start those that get a slot."""
-        over, ready = await self.lobby.decided(self._clock.now())
-        for run, after in over:
-            self._end(run, after)
-        if not ready:
-            return
-        admission = await self._offload(self._admission, ready, tuple(self.active.values()))
-        for run in ready:
-            if slot := admission.slots.get(run.id):
-                self._start(run, slot)
-            elif run.reason != (reason := admission.waits[run.id]):
-                self.waiting[run.id] = replace(run, reason=reason)
-
-    def _admission(self, ready: list[Run], active: tuple[Run, ...]) -> Admission:
-        """In the worker: thousands of runs put in order on the loop would hold it up."""
-        picture, limits = self._inventory.picture, self.rules.limits
-        claims, now = self.claims((*ready, *active)), self._clock.now()
-        return admit(ready, active, volumes=picture.volumes, nodes=picture.nodes, limits=limits, claims=claims, now=now)
 
     def _start(self, run: Run, slot: Slot | None) -> None:
         self.waiting.pop(run.id, None)
@@ -250,7 +240,7 @@ class Keeper:
         elif after.phase is Phase.QUEUED:
             del self.active[run.id]
             self.lobby.take_back(after)
-        self._woken.set()
+            self._woken.set()
 
     async def _driven(self, run: Run, slot: Slot | None) -> Run:
         while True:
@@ -261,8 +251,8 @@ class Keeper:
                 run = self.active[run.id]
                 await self._clock.sleep(AGAIN)
 
-    def _end(self, run: Run, after: Run) -> None:
-        """Finish a run that never held a volume."""
+    def end(self, run: Run, after: Run) -> None:
+        """Finish a waiting run that never held a volume."""
         del self.waiting[run.id]
         self.active[run.id] = after
         self._tasks.create_task(self._finish(run, after), name=f"run {run.id}")
@@ -275,8 +265,8 @@ class Keeper:
             await self._clock.wait(self.stopping, AGAIN)
         self.active.pop(run.id, None)
         self._tell(Moved(before, run))
+        self.lobby.add(follows)
         for successor_run in follows:
-            self.waiting[successor_run.id] = successor_run
             self._tell(Moved(None, successor_run))
         self._woken.set()
         await self.orders.over(run.id)

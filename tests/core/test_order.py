@@ -273,6 +273,49 @@ def test_groups_that_can_have_no_place_are_not_looked_at_unless_one_of_them_may_
     assert list(queue.ordered(Pressure(), full, spare(load, full, T0))) == []
 
 
+@settings(max_examples=300)
+@given(
+    jobs=st.lists(
+        st.builds(
+            Job,
+            seconds=st.integers(1, 20).map(lambda number: number * 6.0),
+            homes=HOMES,
+            target=TARGETS,
+            asked=st.integers(-60, 0).map(float),
+            by=st.sampled_from([-30.0, 600.0, 86400.0]),
+        ),
+        min_size=1,
+        max_size=25,
+    ),
+    limits=SOME_LIMITS,
+    ended=st.integers(0, 8),
+)
+def test_what_comes_free_goes_to_whom_it_would_go_if_all_were_put_in_order_anew(
+    jobs: list[Job], limits: Limits, ended: int
+) -> None:
+    runs = {f"r{index}": run(id=f"r{index}", volume=f"v{index}") for index in range(len(jobs))}
+    asks = {
+        f"r{index}": Claim(
+            by=T0 + timedelta(seconds=job.by), asked=T0 + timedelta(seconds=job.asked), seconds=job.seconds
+        )
+        for index, job in enumerate(jobs)
+    }
+    volumes = {
+        f"v{index}": detached(
+            name=f"v{index}", backup_target=job.target, replicas=tuple(Replica(name=h, node=h) for h in job.homes)
+        )
+        for index, job in enumerate(jobs)
+    }
+    where = nodes(*NAMES)
+    first = admit(runs.values(), (), volumes=volumes, nodes=where, limits=limits, claims=asks, now=T0)
+    goes_on = list(first.slots.items())[ended:]
+    active = [replace(runs[one], phase=Phase.BACKING_UP, node=slot.node, target=slot.target) for one, slot in goes_on]
+    waiting = [runs[one] for one in first.waits]
+    anew = admit(waiting, active, volumes=volumes, nodes=where, limits=limits, claims=asks, now=T0)
+    given_out = hand_out(first.left, Load.of(active, asks), limits, now=T0)
+    assert {one.id: slot for one, slot in given_out} == anew.slots
+
+
 def at(hours: float) -> datetime:
     return T0 + timedelta(hours=hours)
 

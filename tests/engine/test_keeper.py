@@ -8,11 +8,14 @@ import pytest
 import sqlalchemy as sa
 
 from lhbackupd.core.model import Outcome, Phase
+from lhbackupd.core.pausing import Pause
 from lhbackupd.engine.events import Defect, JournalTrouble, Missed, Moved, Pruned, Rescheduled
 from lhbackupd.engine.journal import JournalError
 from tests.rig import MIB, Rig
 
 pytestmark = pytest.mark.looptime
+
+DAY = timedelta(days=1)
 
 
 async def most_at_once(rig: Rig) -> tuple[int, Counter[str]]:
@@ -322,3 +325,24 @@ async def test_a_first_list_that_lacks_volumes_loses_no_run_that_was_missed_mean
     async with rig.daemon(config):
         await rig.finished(4)
     assert {run.volume for run in rig.runs() if run.outcome is Outcome.COMPLETED} == {"a", "b", "c", "d"}
+
+
+async def test_a_place_that_came_free_goes_past_one_that_has_to_wait_by_now_to_the_next(rig: Rig) -> None:
+    """The one was ready at the last sweep, and nobody has told the keeper of what keeps it since."""
+    for name in ("a", "b", "c"):
+        await rig.volume(name, data=MIB)
+    policies = "".join(
+        f'[[policy]]\nname = "{name}"\ncron = "0 2 * * *"\nmatch = {{ name = [{volumes}] }}\n'
+        for name, volumes in (("held", '"a", "b"'), ("free", '"c"'))
+    )
+    async with rig.daemon(rig.config(f"[limits]\ncluster = 1\n{policies}")) as engine:
+        await rig.until(lambda: rig.phase(Phase.DETACHING, "a"))
+        now = rig.clock.now()
+        await engine.keeper.orders.pause(Pause(policy="held", since=now, until=now + DAY, by="me", reason="new disks"))
+        (first,) = await rig.finished(1)
+        await rig.until(lambda: rig.phase(Phase.ATTACHING, "c"), seconds=1)
+        (waits,) = engine.keeper.waiting.values()
+        assert (first.volume, waits.volume) == ("a", "b")
+        assert "new disks" in waits.reason
+        assert waits.not_before is None, "it was never let in"
+        await rig.finished(2)

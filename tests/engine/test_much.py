@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from lhbackupd.assembly import rules_of
-from lhbackupd.engine import watch
+from lhbackupd.core.model import Outcome
+from lhbackupd.engine import lobby, watch
 from lhbackupd.engine.slices import SLICE, sliced
 from tests.rig import MIB, Rig
 
@@ -22,6 +23,10 @@ ASKED = f"POST /v1/volumes/*?action={ACTION}"
 
 async def many(rig: Rig, count: int = MANY) -> None:
     await rig.call("POST", "/sim/volumes", {"count": count, "prefix": "vol-", "replicas": 2, "size": str(64 * MIB)})
+
+
+async def names(rig: Rig) -> list[str]:
+    return [volume["name"] for volume in (await rig.call("GET", "/v1/volumes"))["data"]]
 
 
 async def poll(rig: Rig, count: int = 1) -> None:
@@ -141,3 +146,33 @@ async def test_a_volume_that_made_no_sense_and_is_gone_loses_its_schedule_though
         await rig.until(lambda: not engine.inventory.picture.broken)
         await poll(rig)
         assert list(engine.scheduler.schedules) == [("often", "vol-a")]
+
+
+async def test_an_end_has_only_those_decided_on_who_get_its_place(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that wait are swept when they come and with the clock, not with every end, and say what they wait for."""
+    seconds: Counter[int] = Counter()
+    decide: Callable[..., Any] = lobby.decide
+
+    def noted(*given: Any) -> Any:
+        seconds[int(rig.clock.monotonic())] += 1
+        return decide(*given)
+
+    monkeypatch.setattr(lobby, "decide", noted)
+    await many(rig)
+    for number, name in enumerate(await names(rig)):  # each ends in a second of its own
+        await rig.call("POST", f"/sim/volumes/{name}/timing", {"backup": 5 + number % 8})
+        await rig.call("POST", f"/sim/volumes/{name}/prefill", {"bytes": MIB})
+    cluster = 8
+    limits = "".join(f"{name} = {cluster}\n" for name in ("cluster", "per_node", "per_target"))
+    config = f'[limits]\n{limits}[[policy]]\nname = "often"\ncron = "0 2 * * *"\n'
+    async with rig.daemon(rig.config(config)) as engine:
+        await rig.until(lambda: rig.outcomes() != [])
+        began = rig.clock.monotonic()
+        while len(rig.runs()) < MANY:
+            await rig.clock.sleep(0.5)
+            words = {run.reason for run in engine.keeper.waiting.values()}
+            assert words <= {f"waits for one of {cluster} places in the cluster (limits.cluster)"}
+        took = rig.clock.monotonic() - began
+    assert set(rig.outcomes()) == {Outcome.COMPLETED}
+    sweeps = sum(count > cluster for second, count in seconds.items() if second > began)
+    assert sweeps <= took / lobby.OLD * 2 + 1, "polls, and turns in which nothing else has happened"
