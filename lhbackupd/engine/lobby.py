@@ -167,10 +167,10 @@ class Lobby:
             return False
         if after.finished:
             self._house.end(run, after)
-        elif after.phase is Phase.QUEUED:
-            self.runs[run.id] = after
-        else:
+        elif after.phase is not Phase.QUEUED:
             return True
+        elif after != run:  # the same one again says that nothing has changed, to those who show it
+            self.runs[run.id] = after
         return False
 
     async def _glance(self, run: Run) -> Seen:
