@@ -108,12 +108,14 @@ def covers(
     jobs: Iterable[NativeJob] | None,
     excludes: Iterable[Exclude],
     setting: Setting,
+    known: Mapping[str, Coverage] | None = None,
 ) -> Covers:
-    """Who backs up each of `volumes`."""
-    policies, excludes = tuple(policies), tuple(excludes)
+    """Who backs up each of `volumes`; of some of them that is `known`."""
+    policies, excludes, known = tuple(policies), tuple(excludes), known or {}
     jobs = None if jobs is None else tuple(jobs)
     found = {
-        volume.name: coverage(
+        volume.name: known.get(volume.name)
+        or coverage(
             volume, policies=policies, groups=groups.get(volume.name), jobs=jobs, excludes=excludes, setting=setting
         )
         for volume in volumes

@@ -1,11 +1,13 @@
 """Who covers which volume, kept in step with the volumes, policies and recurring jobs there are.
 
-Worked out once for every list of volumes, in the worker, and told when it changes; status, metrics and log read it
-from here, so that they cannot tell two stories.
+Worked out in the worker, for the volumes that a list shows otherwise than the last one, and told when it changes;
+status, metrics and log read it from here, so that they cannot tell two stories.
 """
 
 from collections.abc import Mapping
 
+from lhbackupd.core.cluster import Volume
+from lhbackupd.core.coverage import Coverage as Answer
 from lhbackupd.core.coverage import Covers, covers
 from lhbackupd.core.model import Exclude, Policy
 from lhbackupd.engine.events import CoverChanged, Tell
@@ -19,26 +21,33 @@ class Coverage:
     def __init__(self, *, offload: Offload, tell: Tell) -> None:
         self._offload = offload
         self._tell = tell
-        #: what the answer was made from
+        #: the volumes that the answer was made from, and what else
+        self._volumes: Mapping[str, Volume] = {}
         self._given: tuple[object, ...] = ()
         self.covers = Covers()
 
     async def look(self, picture: Picture, policies: Mapping[str, Policy], excludes: tuple[Exclude, ...]) -> None:
         """Work it out anew if anything changed; without a list of volumes nothing is known."""
-        given = (picture.volumes, picture.groups, picture.jobs, picture.setting, policies, excludes)
-        if picture.at is None or (
-            self._given and all(now is then for now, then in zip(given, self._given, strict=True))
-        ):
+        given = (picture.groups, picture.jobs, picture.setting, policies, excludes)
+        same = bool(self._given) and all(now is then for now, then in zip(given, self._given, strict=True))
+        if picture.at is None or (same and picture.volumes is self._volumes):
             return
-        before = self.covers
-        self.covers = await self._offload(_covers, before, picture, policies, excludes)
-        self._given = given
+        before, former = self.covers, self._volumes if same else {}
+        known = {name: before.volumes[name] for name, volume in picture.volumes.items() if former.get(name) is volume}
+        self.covers = await self._offload(_covers, before, known, picture, policies, excludes)
+        self._volumes, self._given = picture.volumes, given
         if self.covers is not before:
             self._tell(CoverChanged(before, self.covers))
 
 
-def _covers(before: Covers, picture: Picture, policies: Mapping[str, Policy], excludes: tuple[Exclude, ...]) -> Covers:
-    """Who covers the volumes of `picture`; the answer of before itself where that still holds."""
+def _covers(
+    before: Covers,
+    known: Mapping[str, Answer],
+    picture: Picture,
+    policies: Mapping[str, Policy],
+    excludes: tuple[Exclude, ...],
+) -> Covers:
+    """Who covers the volumes of `picture`, some of them known; the answer of before itself where that still holds."""
     after = covers(
         picture.volumes.values(),
         policies=policies.values(),
@@ -46,5 +55,6 @@ def _covers(before: Covers, picture: Picture, policies: Mapping[str, Policy], ex
         jobs=picture.jobs,
         excludes=excludes,
         setting=picture.setting,
+        known=known,
     )
     return before if after == before else after

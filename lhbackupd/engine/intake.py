@@ -11,9 +11,10 @@ from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
 from lhbackupd.clock import Clock
+from lhbackupd.core.cluster import Volume
 from lhbackupd.core.model import Now, Outcome, Phase, Policy, Run
 from lhbackupd.core.moves import leave
-from lhbackupd.core.selection import covering
+from lhbackupd.core.selection import Selection, covering
 from lhbackupd.engine.events import Missed, Rescheduled, Tell
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.journal import Journal
@@ -48,6 +49,11 @@ class Intake:
         self.gate = asyncio.Lock()
         #: volumes, those that make no sense, groups and policies that the schedules were last made of
         self._settled: tuple[object, ...] = (None, None, None, None)
+        #: each volume as it was when policies were last matched with it, and those that are for it
+        self._selected: dict[str, tuple[Volume, Selection]] = {}
+        #: the groups and policies of that, and the schedules that were last asked for
+        self._by: tuple[object, object] = (None, None)
+        self._wanted: Mapping[Key, Policy] | None = None
 
     async def reschedule(self, picture: Picture, policies: Mapping[str, Policy]) -> None:
         """Make the schedules those of the volumes that were listed; without a list they stay as they are."""
@@ -62,18 +68,34 @@ class Intake:
 
     def _sync(self, picture: Picture, policies: Mapping[str, Policy]) -> Changes:
         """In the worker: thousands of volumes matched on the loop would hold it up."""
-        return self._scheduler.sync(self._wanted(picture, policies))
-
-    def _wanted(self, picture: Picture, policies: Mapping[str, Policy]) -> dict[Key, Policy]:
+        self._select(picture, policies)
         stored = self._scheduler.schedules
         # a volume whose entry makes no sense is there, and so stays its schedule: its runs wait until it can be read
         wanted = {key: policies[key[0]] for key in stored if key[1] in picture.broken and key[0] in policies}
-        for volume in picture.volumes.values():
-            cover = covering(policies.values(), volume, picture.groups.get(volume.name))
+        for name, (_, selected) in self._selected.items():
+            for policy in selected.policies:
+                wanted[policy.name, name] = policy
             # groups that have not been read yet say nothing: a schedule that is there stays
-            held = (policy for policy in cover.undecided if (policy.name, volume.name) in stored)
-            wanted.update({(policy.name, volume.name): policy for policy in (*cover.policies, *held)})
-        return wanted
+            wanted |= {(one.name, name): one for one in selected.undecided if (one.name, name) in stored}
+        if wanted == self._wanted:
+            return Changes()
+        self._wanted = None  # should the store fail half way, it is asked again
+        changes = self._scheduler.sync(wanted)
+        self._wanted = wanted
+        return changes
+
+    def _select(self, picture: Picture, policies: Mapping[str, Policy]) -> None:
+        """Match policies with the volumes that are not as they were."""
+        by, before = (picture.groups, policies), self._selected
+        if any(now is not then for now, then in zip(by, self._by, strict=True)):
+            before = {}
+        found: dict[str, tuple[Volume, Selection]] = {}
+        for name, volume in picture.volumes.items():
+            known = before.get(name)
+            if known is None or known[0] is not volume:
+                known = volume, covering(policies.values(), volume, picture.groups.get(name))
+            found[name] = known
+        self._by, self._selected = by, found
 
     async def ask(
         self, key: Key, unfinished: Callable[[], Iterable[Run]], receive: Callable[[Run], None]

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from lhbackupd.assembly import rules_of
+from lhbackupd.core import coverage
 from lhbackupd.core.model import Outcome
-from lhbackupd.engine import lobby, watch
+from lhbackupd.engine import intake, lobby, watch
 from lhbackupd.engine.slices import SLICE, sliced
 from tests.rig import MIB, Rig
 
@@ -65,6 +66,43 @@ async def test_a_volume_is_folded_only_when_it_is_not_as_it_was(rig: Rig, folded
         assert set(folded) == {name}
         exposed = engine.keeper.watch.exposures["often", name]
         assert exposed.since is not None
+
+
+@pytest.fixture
+def matched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The volumes with which the policies were matched, for schedules and for coverage."""
+    names: list[str] = []
+    covering: Callable[..., Any] = intake.covering
+
+    def noted(policies: Any, volume: Any, groups: Any) -> Any:
+        names.append(volume.name)
+        return covering(policies, volume, groups)
+
+    monkeypatch.setattr(intake, "covering", noted)
+    monkeypatch.setattr(coverage, "covering", noted)
+    return names
+
+
+async def test_policies_are_matched_with_a_volume_only_when_it_is_not_as_it_was(rig: Rig, matched: list[str]) -> None:
+    await many(rig)
+    config = '[[policy]]\nname = "one"\ncron = "0 12 * * *"\nmatch = {{ namespace = ["{}"] }}\n'
+    async with rig.daemon(rig.config(config.format("shop"))) as engine:
+        await poll(rig, 3)
+        assert set(engine.keeper.coverage.covers.volumes) == set(await names(rig))
+        matched.clear()
+        name = next(iter(engine.inventory.picture.volumes))
+        await rig.call("POST", "/sim/pods", {"name": "pod", "namespace": "shop", "volume": name, "node": "node-1"})
+        await poll(rig, 2)
+        assert set(matched) == {name}
+        assert set(engine.scheduler.schedules) == {("one", name)}
+        engine.keeper.rules = rules_of(rig.config(config.format("sh*")))
+        engine.keeper.wake()
+        await poll(rig)
+        assert set(matched) == set(await names(rig)), "another policy may be for any of them"
+        await rig.call("DELETE", f"/v1/volumes/{name}")
+        await poll(rig, 2)
+        assert engine.scheduler.schedules == {}
+        assert name not in engine.keeper.coverage.covers.volumes
 
 
 async def test_a_schedule_that_comes_later_is_known_of_though_its_volume_lies_there_as_it_did(rig: Rig) -> None:
