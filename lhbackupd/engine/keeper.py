@@ -183,7 +183,7 @@ class Keeper:
             await self.books.probe()
             if await self._timekeeper.heed():
                 self.lobby.bring_back(self.rules.retry.longest)
-                self.books.bring_back(self._clock.now())
+                await self.books.bring_back(self._clock.now())
             picture = self._inventory.picture
             self._inventory.wants_groups = wants_groups(self.rules.policies.values(), self.rules.excludes)
             self._inventory.wants_attaches = any(policy.no_touch for policy in self.rules.policies.values())
