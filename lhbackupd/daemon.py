@@ -82,6 +82,7 @@ class Daemon:
         with ExitStack() as stack:
             lock_state(self._config.state.url, stack)
             stack.callback(worker.close)
+            stack.enter_context(considerate())
             longhorn = connect(self._config, clock=self._clock, observe=self._metrics.observe)
             self._engine = engine = await assemble(
                 self._config, clock=self._clock, longhorn=longhorn, offload=worker, tell=self._tell
@@ -96,7 +97,7 @@ class Daemon:
                 log=self._log,
             )
             self._listeners = (*self._listeners, *outside)
-            self._advise(advice(self._config))
+            self._advise(await asyncio.to_thread(advice, self._config))
             commands = self._open_door(stack)
             self._recent.runs = await worker(engine.journal.history)
             async with asyncio.TaskGroup() as tasks:
@@ -116,7 +117,6 @@ class Daemon:
                     self._systemd.watch(lambda: not stands_still(keeper=engine.keeper, clock=self._clock), done)
                 )
                 tasks.create_task(tidy(done, clock=self._clock, quiet=lambda: not engine.keeper.active), name="tidy")
-                stack.enter_context(considerate())
                 self._systemd.tell(READY="1")
                 await stop.wait()
                 self._systemd.tell(STOPPING="1")
@@ -245,10 +245,10 @@ class Daemon:
             hup.clear()
             self._systemd.tell(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
             try:
-                config = self._reread()
+                config = await asyncio.to_thread(self._reread)
                 self._engine.keeper.rules = rules_of(config)
                 self._faults = ()
-                self._advise((*advice(config), *left_for_restart(self._config, config)))
+                self._advise((*await asyncio.to_thread(advice, config), *left_for_restart(self._config, config)))
                 self._log.info(
                     "policies reloaded", action="reloaded", policies=sorted(self._engine.keeper.rules.policies)
                 )
