@@ -28,6 +28,7 @@ from lhbackupd.engine.orders import Orders
 from lhbackupd.engine.rules import Rules
 from lhbackupd.engine.runner import Runner
 from lhbackupd.engine.scheduler import Key, Scheduler
+from lhbackupd.engine.slices import sliced
 from lhbackupd.engine.timekeeper import Timekeeper
 from lhbackupd.engine.trails import Trails
 from lhbackupd.engine.watch import Watch
@@ -159,7 +160,7 @@ class Keeper:
         self.lobby.runs = {run.id: run for run in await self.books.open()}
         await self.orders.open(self.waiting.keys())
         await self.trails.open()
-        for run in self.waiting.values():
+        async for run in sliced(self.waiting.values()):
             for listener in (self.watch, self.trails):
                 listener.heard(Moved(None, run))
         async with self._tasks:
@@ -215,8 +216,7 @@ class Keeper:
         now = self._clock.now()
         detached = (at for at in self.detachments.due.values() if at > now)
         moments = (*self.lobby.moments(now), *detached, *([due] if due else []))
-        seconds = ((moment - now).total_seconds() for moment in moments)
-        return max(0.0, min(TURN, *seconds, TURN))
+        return max(0.0, min((TURN, *((moment - now).total_seconds() for moment in moments))))
 
     async def _let_in(self) -> None:
         """End the waiting runs that need not wait, and start those that get a slot."""
