@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from apscheduler.job import Job
 from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.base import BaseScheduler
+from sqlalchemy.dialects import postgresql, sqlite
 from typing_extensions import override
 
 from lhbackupd.core.model import Policy, Run
@@ -94,17 +95,19 @@ class _Store(SQLAlchemyJobStore):  # type: ignore[misc]  # APScheduler 3 has no 
         ]
         if rows:
             self._known = False
+            insert = postgresql.insert if self.engine.dialect.name == "postgresql" else sqlite.insert
+            put = insert(self.jobs_t)
+            new = {name: put.excluded[name] for name in ("next_run_time", "job_state")}
             with self.engine.begin() as connection:
-                connection.execute(self.jobs_t.delete().where(self.jobs_t.c.id == sa.bindparam("key")), _keys(rows))
-                connection.execute(self.jobs_t.insert(), rows)
+                connection.execute(put.on_conflict_do_update(index_elements=["id"], set_=new), rows)
 
     def drop(self, ids: Iterable[str]) -> None:
         """Remove jobs in one transaction; one that is not there is no error."""
-        rows = [{"id": job_id} for job_id in ids]
+        rows = [{"key": job_id} for job_id in ids]
         if rows:
             self._known = False
             with self.engine.begin() as connection:
-                connection.execute(self.jobs_t.delete().where(self.jobs_t.c.id == sa.bindparam("key")), _keys(rows))
+                connection.execute(self.jobs_t.delete().where(self.jobs_t.c.id == sa.bindparam("key")), rows)
 
 
 class _Passive(BaseScheduler):  # type: ignore[misc]  # APScheduler 3 has no types
@@ -257,10 +260,6 @@ def _shared(cron: str, timezone: str, later: timedelta) -> CronTrigger:
 
 def _job_id(key: Key) -> str:
     return "/".join(key)
-
-
-def _keys(rows: Iterable[Mapping[str, object]]) -> list[dict[str, object]]:
-    return [{"key": row["id"]} for row in rows]
 
 
 def _firing(job: Job, now: datetime) -> Firing:
