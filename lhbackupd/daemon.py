@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from datetime import timedelta
 
+import anyio
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
 from lhbackupd import __version__
@@ -75,6 +76,7 @@ class Daemon:
 
         Raises JournalError, AlreadyRunning, ControlError, ListenError, ValueError and OSError where it cannot start.
         """
+        anyio.Event()  # loads what the first request needs otherwise, and would hold up the loop with for 36 ms
         stop, hup, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
         for number, event in ((signal.SIGTERM, stop), (signal.SIGINT, stop), (signal.SIGHUP, hup)):
             asyncio.get_running_loop().add_signal_handler(number, event.set)
