@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from datetime import timedelta
 
+import anyio
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
 from lhbackupd import __version__
@@ -75,6 +76,7 @@ class Daemon:
 
         Raises JournalError, AlreadyRunning, ControlError, ListenError, ValueError and OSError where it cannot start.
         """
+        anyio.Event()  # loads what the first request needs otherwise, and would hold up the loop with for 36 ms
         stop, hup, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
         for number, event in ((signal.SIGTERM, stop), (signal.SIGINT, stop), (signal.SIGHUP, hup)):
             asyncio.get_running_loop().add_signal_handler(number, event.set)
@@ -82,6 +84,7 @@ class Daemon:
         with ExitStack() as stack:
             lock_state(self._config.state.url, stack)
             stack.callback(worker.close)
+            stack.enter_context(considerate())
             longhorn = connect(self._config, clock=self._clock, observe=self._metrics.observe)
             self._engine = engine = await assemble(
                 self._config, clock=self._clock, longhorn=longhorn, offload=worker, tell=self._tell
@@ -96,7 +99,7 @@ class Daemon:
                 log=self._log,
             )
             self._listeners = (*self._listeners, *outside)
-            self._advise(advice(self._config))
+            self._advise(await asyncio.to_thread(advice, self._config))
             commands = self._open_door(stack)
             self._recent.runs = await worker(engine.journal.history)
             async with asyncio.TaskGroup() as tasks:
@@ -116,7 +119,6 @@ class Daemon:
                     self._systemd.watch(lambda: not stands_still(keeper=engine.keeper, clock=self._clock), done)
                 )
                 tasks.create_task(tidy(done, clock=self._clock, quiet=lambda: not engine.keeper.active), name="tidy")
-                stack.enter_context(considerate())
                 self._systemd.tell(READY="1")
                 await stop.wait()
                 self._systemd.tell(STOPPING="1")
@@ -245,10 +247,10 @@ class Daemon:
             hup.clear()
             self._systemd.tell(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
             try:
-                config = self._reread()
+                config = await asyncio.to_thread(self._reread)
                 self._engine.keeper.rules = rules_of(config)
                 self._faults = ()
-                self._advise((*advice(config), *left_for_restart(self._config, config)))
+                self._advise((*await asyncio.to_thread(advice, config), *left_for_restart(self._config, config)))
                 self._log.info(
                     "policies reloaded", action="reloaded", policies=sorted(self._engine.keeper.rules.policies)
                 )

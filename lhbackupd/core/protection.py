@@ -81,15 +81,12 @@ def without(word: Protection, loss: Loss) -> Protection:
 
 
 def not_after(word: Protection, now: datetime) -> Protection:
-    """`word` without times later than `now`, which a clock that was ahead has left: protection is not claimed ahead."""
+    """`word` without times later than `now`, which a clock that was ahead has left: protection is not claimed ahead.
 
-    def past(moment: datetime | None) -> datetime | None:
-        return min(moment, now) if moment else None
-
-    return replace(
-        word,
-        last_at=past(word.last_at),
-        last_success=past(word.last_success),
-        last_check=past(word.last_check),
-        protected_until=past(word.protected_until),
-    )
+    It is `word` itself where there are none.
+    """
+    times = (word.last_at, word.last_success, word.last_check, word.protected_until)
+    if all(moment is None or moment <= now for moment in times):
+        return word
+    last_at, last_success, last_check, until = (min(moment, now) if moment else None for moment in times)
+    return replace(word, last_at=last_at, last_success=last_success, last_check=last_check, protected_until=until)

@@ -20,6 +20,7 @@ from lhbackupd.engine.events import JournalTrouble, Tell
 from lhbackupd.engine.intake import Offload
 from lhbackupd.engine.journal import Journal, JournalError
 from lhbackupd.engine.scheduler import Key, Scheduler
+from lhbackupd.engine.slices import sliced
 
 #: what comes out of a database that fails: of the journal, and of APScheduler's job store beside it
 FAILURES = (JournalError, SQLAlchemyError)
@@ -49,8 +50,12 @@ class Books:
         """Read the last words, and return the runs that have not finished. Raises JournalError."""
         for word in await self._offload(self._journal.protections):
             self.protections[word.policy, word.volume] = word
-        self.durations = Durations.of(await self._offload(self._journal.ended, _HISTORY))
+        self.durations = await self._offload(self._learned)
         return await self._offload(self._journal.unfinished)
+
+    def _learned(self) -> Durations:
+        """In the worker: to go through thousands of runs on the loop would hold it up."""
+        return Durations.of(self._journal.ended(_HISTORY))
 
     async def probe(self) -> None:
         """After a failure, learn whether the journal can be written again. Raises JournalError."""
@@ -139,9 +144,11 @@ class Books:
             self.durations.known.pop(key, None)
         return [volume for _, volume in gone]
 
-    def bring_back(self, now: datetime) -> None:
+    async def bring_back(self, now: datetime) -> None:
         """Put right the times that a wall clock that was ahead has left in memory."""
-        self.protections = {key: protection.not_after(word, now) for key, word in self.protections.items()}
+        async for key, word in sliced(self.protections.items()):
+            if self.protections.get(key) is word:  # a run that has ended meanwhile has said something newer
+                self.protections[key] = protection.not_after(word, now)
 
     def note(self, error: Exception | None) -> None:
         """Say once that the journal fails, and once that it works again (None)."""

@@ -28,6 +28,7 @@ from lhbackupd.engine.orders import Orders
 from lhbackupd.engine.rules import Rules
 from lhbackupd.engine.runner import Runner
 from lhbackupd.engine.scheduler import Key, Scheduler
+from lhbackupd.engine.slices import sliced
 from lhbackupd.engine.timekeeper import Timekeeper
 from lhbackupd.engine.trails import Trails
 from lhbackupd.engine.watch import Watch
@@ -166,7 +167,7 @@ class Keeper:
         self.lobby.runs = {run.id: run for run in await self.books.open()}
         await self.orders.open(self.waiting.keys())
         await self.trails.open()
-        for run in self.waiting.values():
+        async for run in sliced(self.waiting.values()):
             for listener in (self.watch, self.trails):
                 listener.heard(Moved(None, run))
         async with self._tasks:
@@ -191,7 +192,7 @@ class Keeper:
             await self.books.probe()
             if await self._timekeeper.heed():
                 self.lobby.bring_back(self.rules.retry.longest)
-                self.books.bring_back(self._clock.now())
+                await self.books.bring_back(self._clock.now())
             picture = self._inventory.picture
             self._inventory.wants_groups = wants_groups(self.rules.policies.values(), self.rules.excludes)
             self._inventory.wants_attaches = any(policy.no_touch for policy in self.rules.policies.values())

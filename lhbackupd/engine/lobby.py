@@ -133,8 +133,9 @@ class Lobby:
             return []
         admission = await self._offload(self._admission, ready, tuple(self._house.active.values()))
         self._queue = admission.left
-        for run in ready:
-            if run.id in admission.waits and run.reason != (words := admission.waits[run.id]):
+        async for run in sliced(ready):
+            words = admission.waits.get(run.id, run.reason)
+            if words != run.reason and self.runs.get(run.id) is run:
                 self.runs[run.id] = replace(run, reason=words)
         return [(run, admission.slots[run.id]) for run in ready if run.id in admission.slots]
 

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from apscheduler.job import Job
 from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.base import BaseScheduler
+from sqlalchemy.dialects import postgresql, sqlite
 from typing_extensions import override
 
 from lhbackupd.core.model import Policy, Run
@@ -31,6 +32,8 @@ _INSTANT = timedelta(microseconds=1)
 
 #: a schedule: the names of policy and volume
 Key = tuple[str, str]
+#: what APScheduler stores of a job
+State = dict[str, Any]
 
 
 def schedule(policy: str, volume: str) -> Key:
@@ -80,29 +83,31 @@ class _Store(SQLAlchemyJobStore):  # type: ignore[misc]  # APScheduler 3 has no 
             rows = connection.execute(sa.select(self.jobs_t.c.id, self.jobs_t.c.next_run_time))
             return {row.id: datetime.fromtimestamp(row.next_run_time, UTC) for row in rows}
 
-    def put(self, jobs: Iterable[Job]) -> None:
+    def put(self, states: Iterable[State]) -> None:
         """Write jobs in one transaction, in the place of those with the same ids."""
         rows = [
             {
-                "id": job.id,
-                "next_run_time": job.next_run_time.timestamp(),
-                "job_state": pickle.dumps(job.__getstate__(), self.pickle_protocol),
+                "id": state["id"],
+                "next_run_time": state["next_run_time"].timestamp(),
+                "job_state": pickle.dumps(state, self.pickle_protocol),
             }
-            for job in jobs
+            for state in states
         ]
         if rows:
             self._known = False
+            insert = postgresql.insert if self.engine.dialect.name == "postgresql" else sqlite.insert
+            put = insert(self.jobs_t)
+            new = {name: put.excluded[name] for name in ("next_run_time", "job_state")}
             with self.engine.begin() as connection:
-                connection.execute(self.jobs_t.delete().where(self.jobs_t.c.id == sa.bindparam("key")), _keys(rows))
-                connection.execute(self.jobs_t.insert(), rows)
+                connection.execute(put.on_conflict_do_update(index_elements=["id"], set_=new), rows)
 
     def drop(self, ids: Iterable[str]) -> None:
         """Remove jobs in one transaction; one that is not there is no error."""
-        rows = [{"id": job_id} for job_id in ids]
+        rows = [{"key": job_id} for job_id in ids]
         if rows:
             self._known = False
             with self.engine.begin() as connection:
-                connection.execute(self.jobs_t.delete().where(self.jobs_t.c.id == sa.bindparam("key")), _keys(rows))
+                connection.execute(self.jobs_t.delete().where(self.jobs_t.c.id == sa.bindparam("key")), rows)
 
 
 class _Passive(BaseScheduler):  # type: ignore[misc]  # APScheduler 3 has no types
@@ -141,6 +146,7 @@ class Scheduler:
         self._store = _Store(engine=engine)
         self._scheduler = _Passive(timezone=UTC, logger=logging.getLogger("lhbackupd.apscheduler"))
         self._scheduler.add_jobstore(self._store, "default")
+        self._common = self._any_job()
         self._declared: dict[Key, CronTrigger] = {}
 
     def start(self) -> None:
@@ -156,38 +162,48 @@ class Scheduler:
         changed = tuple(key for key in fresh if key in self._declared)
         added = tuple(key for key in fresh if key not in self._declared)
         times = self._store.times() if changed else {}
-        self._store.put(self._job(key, trigger, times.get(_job_id(key))) for key, trigger in fresh.items())
+        dues = {key: self._due(key, trigger, times.get(_job_id(key))) for key, trigger in fresh.items()}
+        self._store.put(self._state(key, trigger, dues[key]) for key, trigger in fresh.items())
         self._store.drop(map(_job_id, removed))
         self._declared.update(fresh)
         for key in removed:
             del self._declared[key]
         return Changes(added, removed, changed)
 
-    def _job(self, key: Key, trigger: CronTrigger, stored: datetime | None) -> Job:
-        """The job of a schedule that is new, or had another trigger and was next due at `stored`.
+    def _due(self, key: Key, trigger: CronTrigger, stored: datetime | None) -> datetime:
+        """When a schedule is next due that is new, or had another trigger and was next due at `stored`.
 
         Where only its offset has changed, the due time of the policy that it waits for stays the same: a volume whose
         moment lay ahead and would now lie behind is due at once, and none is due twice.
         """
         former = self._declared.get(key)
-        due = trigger.get_next_fire_time(None, self._now())
         if former is not None and stored is not None and former.line == trigger.line:
-            due = stored - former.offset + trigger.offset
-        return Job(
+            return stored - former.offset + trigger.offset
+        return trigger.get_next_fire_time(None, self._now())
+
+    def _state(self, key: Key, trigger: CronTrigger, due: datetime) -> State:
+        """What is stored of a schedule that is next due at `due`."""
+        name = _job_id(key)
+        return {**self._common, "id": name, "name": name, "args": key, "trigger": trigger, "next_run_time": due}
+
+    def _any_job(self) -> State:
+        """What all jobs have in common. It is checked here once: APScheduler would do so anew for each of thousands."""
+        job = Job(
             self._scheduler,
-            id=_job_id(key),
-            name=_job_id(key),
-            trigger=trigger,
+            id="any",
+            trigger=_shared("0 0 * * *", "UTC", timedelta(0)),
             func=schedule,
-            args=key,
+            args=("policy", "volume"),
             kwargs={},
             executor="default",
             # what was missed becomes one run, however late: whether that is too late is not APScheduler's to say
             coalesce=True,
             misfire_grace_time=None,
             max_instances=1,
-            next_run_time=due,
+            next_run_time=None,
         )
+        state: State = job.__getstate__()
+        return state
 
     def due(self, limit: int) -> tuple[Firing, ...]:
         """At most `limit` schedules that are due, oldest first. Nothing moves on before `advance`."""
@@ -203,22 +219,18 @@ class Scheduler:
             upcoming = firing.job.trigger.get_next_fire_time(None, max(now, firing.run.due) + _INSTANT)
             firing.job._modify(next_run_time=upcoming)  # noqa: SLF001 -- APScheduler's own scheduler does the same
             jobs.append(firing.job)
-        self._store.put(jobs)
+        self._store.put(job.__getstate__() for job in jobs)
 
     def recompute(self) -> tuple[Key, ...]:
         """Bring forward what is scheduled later than its trigger is next due from now on; returns whose times moved.
 
         A clock that was ahead and has been set back leaves such times behind: by a year, and nothing runs for a year.
         """
-        now = self._now()
-        late: list[Job] = []
-        for job in self._store.get_all_jobs():
-            due = job.trigger.get_next_fire_time(None, now)
-            if job.next_run_time > due:
-                job._modify(next_run_time=due)  # noqa: SLF001 -- APScheduler's own scheduler does the same
-                late.append(job)
-        self._store.put(late)
-        return tuple(tuple(job.args) for job in late)
+        now, stored = self._now(), self._store.times()
+        dues = {key: trigger.get_next_fire_time(None, now) for key, trigger in self._declared.items()}
+        late = [key for key, due in dues.items() if stored.get(_job_id(key), due) > due]
+        self._store.put(self._state(key, self._declared[key], dues[key]) for key in late)
+        return tuple(late)
 
     def next_wakeup(self) -> datetime | None:
         """When the next schedule is due; None without schedules."""
@@ -248,10 +260,6 @@ def _shared(cron: str, timezone: str, later: timedelta) -> CronTrigger:
 
 def _job_id(key: Key) -> str:
     return "/".join(key)
-
-
-def _keys(rows: Iterable[Mapping[str, object]]) -> list[dict[str, object]]:
-    return [{"key": row["id"]} for row in rows]
 
 
 def _firing(job: Job, now: datetime) -> Firing:

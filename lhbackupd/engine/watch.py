@@ -148,8 +148,8 @@ class Watch:
         except JournalError as error:
             self._books.note(error)
             return False
-        for key, known in tuple(self.exposures.items()):
-            word = self._books.protections.get(key)
+        async for key in sliced(self.exposures):
+            known, word = self.exposures[key], self._books.protections.get(key)
             if word is not None and word.lost:  # that, or what a run found, may have been noted just before the end
                 self._memory.put(key, exposure.lost(known, word.protected_until, word.lost))
             elif word is not None and word.unprotected_bytes:
@@ -159,21 +159,23 @@ class Watch:
 
     async def _work(self, *, last: bool = False) -> None:
         while self._inbox:
-            match self._inbox.popleft():
-                case _Polled(before, after, monotonic):
-                    await self._look(before, after, monotonic)
-                    await self._compare()
-                case Moved(_, run):
-                    self._ran(run)
-                case BackupLost(loss):
-                    key = (loss.policy, loss.volume)
-                    if (known := self.exposures.get(key)) is not None:
-                        self._memory.put(key, exposure.lost(known, loss.until, loss.words))
-                case ClockStepped(seconds) if seconds < 0:
-                    for key, known in tuple(self.exposures.items()):
-                        self._memory.put(key, exposure.set_back(known, timedelta(seconds=-seconds)))
-                case _:
-                    pass
+            events, self._inbox = self._inbox, deque()
+            async for event in sliced(events):
+                match event:
+                    case _Polled(before, after, monotonic):
+                        await self._look(before, after, monotonic)
+                        await self._compare()
+                    case Moved(_, run):
+                        self._ran(run)
+                    case BackupLost(loss):
+                        key = (loss.policy, loss.volume)
+                        if (known := self.exposures.get(key)) is not None:
+                            self._memory.put(key, exposure.lost(known, loss.until, loss.words))
+                    case ClockStepped(seconds) if seconds < 0:
+                        async for key in sliced(self.exposures):
+                            self._memory.put(key, exposure.set_back(self.exposures[key], timedelta(seconds=-seconds)))
+                    case _:
+                        pass
         try:
             await self._memory.write(last=last)
         except JournalError as error:
@@ -219,8 +221,7 @@ class Watch:
         if seen is not former:
             self._memory.remember(volume.name, seen)
         for key in keys:
-            known = self.exposures.get(key)
-            if known is None or fresh:
+            if (known := self.exposures.get(key)) is None or fresh:
                 word = None if fresh else self._books.protections.get(key)
                 known = exposure.begin(key[0], volume, window.until, word, watched=window.after if former else None)
             for sign in signs:
@@ -233,8 +234,7 @@ class Watch:
         fault = picture.fault
         why = f"Longhorn cannot be polled: {fault.text}" if fault else "nobody has looked at it for a while"
         for key in keys:
-            known = self.exposures.get(key)
-            if known is None:
+            if (known := self.exposures.get(key)) is None:
                 continue
             lately = known.clear is not None and 0 <= (now.wall - known.clear).total_seconds() <= self._gap
             if not lately:

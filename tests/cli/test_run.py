@@ -1,6 +1,7 @@
 """`lhbackupd run` as a process, and its control socket."""
 
 import json
+import os
 import signal
 import socket
 import stat
@@ -71,6 +72,22 @@ def test_what_a_configuration_hardly_means_is_logged_at_start_and_with_a_reload(
         logged(process, "longhorn.lost")
         process.send_signal(signal.SIGHUP)
         assert 'policy "noon": no due time of cron' in logged(process, "config.advice")["event"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def test_a_configuration_that_takes_long_to_read_again_keeps_nobody_from_an_answer(tmp_path: Path) -> None:
+    path = config(tmp_path)
+    text = path.read_text()
+    with running(path) as process:
+        logged(process, "control.on")
+        path.unlink()
+        os.mkfifo(path)
+        process.send_signal(signal.SIGHUP)
+        with path.open("w") as file:  # it is open when the daemon has begun to read, and has nothing to read yet
+            assert ask(tmp_path / "control.sock", "GET", "/v1/status", Report, timeout=20)
+            file.write(text)
+        logged(process, "reloaded")
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
 

@@ -80,6 +80,11 @@ def test_a_word_from_a_clock_that_was_ahead_claims_nothing_beyond_now() -> None:
     assert (kept.last_at, kept.protected_until, kept.last_success, kept.last_check) == (T0, T0, before, None)
 
 
+def test_a_word_without_times_beyond_now_stays_as_it_is() -> None:
+    word = Protection(policy="p", volume="v", last_at=T0, protected_until=T0 - timedelta(days=1))
+    assert not_after(word, T0) is word
+
+
 def test_a_volume_found_unchanged_rests_on_the_backup_that_it_was_compared_with() -> None:
     word = after(replace(BEFORE, last_backup="", lost="gone"), ended(Outcome.UNCHANGED, base="backup-1", new_bytes=0))
     assert (word.last_backup, word.lost) == ("backup-1", "")

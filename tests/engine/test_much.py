@@ -9,8 +9,10 @@ import pytest
 
 from lhbackupd.assembly import rules_of
 from lhbackupd.core import coverage
-from lhbackupd.core.model import Outcome
+from lhbackupd.core.audit import Loss
+from lhbackupd.core.model import Outcome, Run
 from lhbackupd.engine import intake, lobby, watch
+from lhbackupd.engine.events import BackupLost, Moved
 from lhbackupd.engine.slices import SLICE, sliced
 from tests.rig import MIB, Rig
 
@@ -167,6 +169,23 @@ async def test_a_long_walk_lets_others_have_the_loop_after_every_slice() -> None
     running.cancel()
     assert seen == list(range(4 * SLICE))
     assert turns == 4
+
+
+async def test_others_have_the_loop_while_the_watch_folds_in_the_moves_of_many_runs(rig: Rig) -> None:
+    await rig.volume("vol-a")
+    async with rig.daemon(rig.config(cron='"0 12 * * *"')) as engine:
+        watching, key = engine.keeper.watch, ("often", "vol-a")
+        await rig.until(lambda: key in watching.exposures)
+        now = rig.clock.now()
+        for number in range(4 * SLICE):
+            watching.heard(Moved(None, Run(id=str(number), policy="often", volume="vol-a", due=now, queued_at=now)))
+        loss = Loss(policy="often", volume="vol-a", backup="backup-1", left="", until=None)
+        watching.heard(BackupLost(loss))
+        turns = 0
+        while watching.exposures[key].sign != loss.words:
+            turns += 1
+            await asyncio.sleep(0)
+        assert turns >= 4
 
 
 async def test_a_volume_that_made_no_sense_and_is_gone_loses_its_schedule_though_no_other_has_changed(rig: Rig) -> None:

@@ -1,15 +1,19 @@
 """APScheduler's job store as we use it, with the pitfalls of APScheduler 3 that were met."""
 
+import pickle
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from apscheduler.job import Job
+from apscheduler.schedulers.blocking import BlockingScheduler
 
 from lhbackupd.core.model import Policy
 from lhbackupd.engine.journal import Journal
-from lhbackupd.engine.scheduler import Firing, Key, Scheduler
+from lhbackupd.engine.scheduler import Firing, Key, Scheduler, schedule
+from lhbackupd.engine.trigger import CronTrigger
 
 START = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
 
@@ -170,6 +174,18 @@ def test_half_past_two_happens_once_in_both_nights_when_clocks_move(
         desk.now = due
         fired += [moment.strftime("%Y-%m-%dT%H:%M:%S") for _, moment in desk.fire()]
     assert fired == expected
+
+
+def test_a_schedule_is_stored_as_apscheduler_itself_would_store_it(desk: Desk) -> None:
+    desk.scheduler.sync(nightly("one", "two"))
+    by_hand = Job(
+        BlockingScheduler(timezone=UTC), id="nightly/two", name="nightly/two", func=schedule, args=("nightly", "two"),
+        trigger=CronTrigger(cron="0 2 * * *", timezone="UTC"), kwargs={}, executor="default", coalesce=True,
+        misfire_grace_time=None, max_instances=1, next_run_time=at("02T02:00:00"),
+    )  # fmt: skip
+    with desk.journal.engine.begin() as connection:
+        query = sa.text("SELECT job_state FROM apscheduler_jobs WHERE id = 'nightly/two'")
+        assert pickle.loads(connection.scalars(query).one()) == by_hand.__getstate__()
 
 
 def test_times_that_a_clock_ahead_has_left_are_worked_out_anew_and_no_others(desk: Desk) -> None:
