@@ -82,8 +82,9 @@ class _Found:
     held: float = 0.0
     runs: int = 0
     journaled: float = 0.0
-    #: by what was asked for, milliseconds
+    #: by what was asked for, milliseconds: in the night and the flood, and the very first ones after the start
     answers: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    first: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
 
 async def measure(size: Size) -> list[Row]:
@@ -102,6 +103,8 @@ async def measure(size: Size) -> list[Row]:
             httpx.AsyncClient(base_url=await _address(made), timeout=60.0, trust_env=False) as http,
         ):
             await _ready(http)
+            for route in ASKED:  # all lines of a scrape are written, and all rows made: that is no night's business
+                await _answer(http, route, due[0], found.first)
             await asyncio.sleep(size.idle / 5)
             async with asyncio.TaskGroup() as tasks:
                 asking = tasks.create_task(_ask(http, found, explained=due[0]))
@@ -195,12 +198,16 @@ async def _ask(http: httpx.AsyncClient, found: _Found, *, explained: str) -> Non
     """Ask for everything now and then, as pages and Prometheus do, until cancelled."""
     while True:
         for route in ASKED:
-            began = time.monotonic()
-            answer = await http.get(f"/explain/{explained}.json" if route == "explain" else f"/{route}")
-            found.answers[route].append((time.monotonic() - began) * 1000)
-            if answer.is_error:
-                raise BenchmarkError(f"/{route}: {answer.status_code} {answer.text[:300]}")
+            await _answer(http, route, explained, found.answers)
             await asyncio.sleep(_EVERY / len(ASKED))
+
+
+async def _answer(http: httpx.AsyncClient, route: str, explained: str, answers: defaultdict[str, list[float]]) -> None:
+    began = time.monotonic()
+    answer = await http.get(f"/explain/{explained}.json" if route == "explain" else f"/{route}")
+    answers[route].append((time.monotonic() - began) * 1000)
+    if answer.is_error:
+        raise BenchmarkError(f"/{route}: {answer.status_code} {answer.text[:300]}")
 
 
 async def _night(made: Processes, size: Size, found: _Found) -> None:
@@ -254,6 +261,7 @@ def _rows(size: Size, found: _Found, seen: dict[str, Any]) -> list[Row]:
     besides = each - found.held / found.runs
     slowest = {route: max(times) for route, times in found.answers.items()}
     said = ", ".join(f"/{route} {median(found.answers[route]):.0f} to {slowest[route]:.0f}" for route in ASKED)
+    said += "; the first of all " + ", ".join(f"{found.first[route][0]:.0f}" for route in ASKED)
     worst = ", ".join(f"{one['ms']:.0f} at {one['at']:.0f} s" for one in seen["worst"][:5])
     stalls = (
         f"p50 {seen['p50_ms']}, p99 {seen['p99_ms']} ms; with waits for a processor {seen['late_ms']} ms; garbage "

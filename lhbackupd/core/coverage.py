@@ -7,6 +7,7 @@ are there is the word of `protection`. What cannot be known (yet) is said as not
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from .cluster import Setting, Volume
 from .model import Exclude, Mode, Policy
@@ -87,7 +88,7 @@ def coverage(
     return Coverage(cover=cover, policies=active, shadows=shadows, jobs=of, reason=words)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Covers:
     """The answers for all volumes, by name."""
 
@@ -97,7 +98,15 @@ class Covers:
 
     def named(self, *of: Cover) -> frozenset[str]:
         """The volumes that are covered in any of these ways."""
-        return frozenset(name for name, found in self.volumes.items() if found.cover in of)
+        by_cover = self._by_cover
+        return frozenset[str]().union(*(by_cover.get(cover, ()) for cover in of))
+
+    @cached_property
+    def _by_cover(self) -> Mapping[Cover, list[str]]:
+        found: dict[Cover, list[str]] = {}
+        for name, each in self.volumes.items():
+            found.setdefault(each.cover, []).append(name)
+        return found
 
 
 def covers(

@@ -57,4 +57,7 @@ def _covers(
         setting=picture.setting,
         known=known,
     )
-    return before if after == before else after
+    if after == before:
+        return before
+    after.named()  # who is told asks for it on the loop, where to go through all of them would take long
+    return after

@@ -265,5 +265,5 @@ def _job_id(key: Key) -> str:
 def _firing(job: Job, now: datetime) -> Firing:
     times = job._get_run_times(now)  # noqa: SLF001 -- what APScheduler's own scheduler asks
     due = (times[-1] if times else job.next_run_time).astimezone(UTC)
-    missed = job.trigger.count(job.next_run_time, due)
+    missed = job.trigger.count(job.next_run_time, due) if due > job.next_run_time else 0
     return Firing(run=queued_run(job.func(*job.args), due=due, now=now), missed=missed, job=job)

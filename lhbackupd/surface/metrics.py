@@ -100,6 +100,8 @@ class Metrics:
             ["channel", "outcome"],
             registry=registry,
         )
+        #: policies whose counters are there
+        self._expected: set[str] = set()
         self._polls = Histogram(
             "lhbackupd_longhorn_poll_duration_seconds",
             "How long polls of Longhorn took.",
@@ -118,9 +120,7 @@ class Metrics:
         """Count what an event tells."""
         match event:
             case Moved(before=None, after=run) if not run.finished:
-                self._hidden.labels(run.policy)
-                for outcome in Outcome:  # a counter that is there before it counts is one whose increase is seen
-                    self._runs.labels(run.policy, outcome.value)
+                self._expect(run.policy)
             case Moved(after=run):
                 if run.finished:
                     self._ended(run)
@@ -152,6 +152,14 @@ class Metrics:
                 pass  # gauges show how it stands now
             case _:
                 assert_never(event)
+
+    def _expect(self, policy: str) -> None:
+        """Show a policy's counters before they count: only then is their first increase seen."""
+        if policy not in self._expected:
+            self._expected.add(policy)
+            self._hidden.labels(policy)
+            for outcome in Outcome:
+                self._runs.labels(policy, outcome.value)
 
     def notified(self, channel: str, outcome: str, number: int = 1) -> None:
         """Count messages to a channel."""

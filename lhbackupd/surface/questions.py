@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from lhbackupd.surface.explain import Unknown
 from lhbackupd.surface.explanation import NAME, NO_NAME, Explanation
+from lhbackupd.surface.long import Long
 from lhbackupd.surface.plan import Plan, read_span
 from lhbackupd.surface.threads import Few, Threads
 
@@ -55,4 +56,4 @@ def routes(
 
 
 def _json(raw: bytes) -> Response:
-    return Response(raw, media_type="application/json")
+    return Long(raw, media_type="application/json")

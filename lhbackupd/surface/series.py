@@ -8,6 +8,7 @@ who ask otherwise these are metrics like others.
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from typing import NamedTuple
 
 from prometheus_client import Metric
@@ -94,6 +95,13 @@ _KINDS = (
 )
 
 
+#: what lines are written from
+_told = attrgetter(
+    "volume", "pvc", "pvc_namespace", "policy", "last_success", "last_check", "protected_until", "unprotected_since",
+    "rpo", "unprotected_bytes", "last_outcome",
+)  # fmt: skip
+
+
 class _Lines(NamedTuple):
     """A row, and its line of each kind, "" where it has none."""
 
@@ -149,7 +157,9 @@ class Series:
         for row in rows:
             key = row.policy, row.volume
             former = before.get(key)
-            kept[key] = former if former is not None and former.row is row else _Lines(row, tuple(_write(row)))
+            if former is None or (former.row is not row and _told(former.row) != _told(row)):
+                former = _Lines(row, tuple(_write(row)))
+            kept[key] = former
         return [one.lines for one in kept.values()]
 
 

@@ -27,6 +27,7 @@ from lhbackupd.surface.changes import Changes, Versions
 from lhbackupd.surface.explanation import Explanation
 from lhbackupd.surface.findings import Diagnosis
 from lhbackupd.surface.kept import Kept
+from lhbackupd.surface.long import Long
 from lhbackupd.surface.pages.routes import History, Pages
 from lhbackupd.surface.plan import Plan
 from lhbackupd.surface.report import Report
@@ -108,23 +109,22 @@ class Web:
 
 def _machines(*, report: Callable[[], Report], metrics: CollectorRegistry, threads: Threads) -> list[Route]:
     """What other programs read."""
-    encoded = Kept(lambda: msgspec.json.encode(report()))
-    expositions: dict[tuple[str, bool], Kept[bytes]] = {}
+    kept: dict[tuple[str, bool], Kept[bytes]] = {}
 
-    async def show_report(_: Request) -> Response:
-        return Response(await threads(encoded), media_type="application/json")
+    async def show(request: Request, content_type: str, make: Callable[[], bytes]) -> Response:
+        packed = "gzip" in request.headers.get("accept-encoding", "")  # as Prometheus always asks: a fifth of the bytes
+        made = kept.setdefault(
+            (content_type, packed), Kept(lambda: gzip.compress(make(), _QUICKLY) if packed else make())
+        )
+        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
+        return Long(await threads(made), headers={**headers, "Content-Encoding": "gzip"} if packed else headers)
+
+    async def show_report(request: Request) -> Response:
+        return await show(request, "application/json", lambda: msgspec.json.encode(report()))
 
     async def show_metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        packed = "gzip" in request.headers.get("accept-encoding", "")  # as Prometheus always asks: a fifth of the bytes
-
-        def expose() -> bytes:
-            text = exposition(metrics, encode)
-            return gzip.compress(text, _QUICKLY) if packed else text
-
-        made = expositions.setdefault((content_type, packed), Kept(expose))
-        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
-        return Response(await threads(made), headers={**headers, "Content-Encoding": "gzip"} if packed else headers)
+        return await show(request, content_type, lambda: exposition(metrics, encode))
 
     return [Route("/status.json", show_report), Route("/metrics", show_metrics)]
 

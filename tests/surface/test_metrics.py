@@ -18,6 +18,7 @@ from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Outcome, Phase
 from lhbackupd.core.pausing import Pause
 from lhbackupd.core.retention import Verdict
+from lhbackupd.core.rpo import Rpo
 from lhbackupd.engine.events import (
     BackupLost,
     Defect,
@@ -345,9 +346,30 @@ def test_only_lines_of_rows_that_have_changed_are_written_anew(house: House) -> 
     series = Series()
     kept, changed = house.report().volumes
     before = series.lines((kept, changed))
-    after = series.lines((kept, structs.replace(changed, last_success=NOON)))
+    told_otherwise = structs.replace(kept, next_due=NOON, reason="no metric says so")
+    after = series.lines((told_otherwise, structs.replace(changed, last_success=NOON)))
     assert after[0] is before[0]
     assert [one != other for one, other in zip(before[1], after[1], strict=True)].count(True) == 1
+
+
+OTHERWISE: dict[str, object] = {
+    "volume": "pvc-z", "policy": "other", "pvc": "db", "pvc_namespace": "shop-2", "standing": Standing.FAILING,
+    "rpo": Rpo.VIOLATED, "last_outcome": Outcome.FAILED, "unprotected_bytes": 7, "failures": 7, "hidden": 7,
+    "jobs": ("nightly",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [one.name for one in structs.fields(CoveredVolume)])
+def test_lines_that_are_kept_say_what_fresh_ones_would_whatever_has_changed(house: House, name: str) -> None:
+    house.has(volume("pvc-a"))
+    house.knows(ended("pvc-a", Outcome.COMPLETED, protected_until=TODAY))
+    (row,) = house.report().volumes
+    times = name in {"unprotected_since", "misses_rpo_at", "next_due"} or name.startswith(("last_", "protected_"))
+    other = structs.replace(row, **{name: OTHERWISE.get(name, NOON + timedelta(hours=1) if times else "other words")})
+    assert other != row
+    series = Series()
+    series.lines((row,))
+    assert series.lines((other,)) == Series().lines((other,))
 
 
 def documented() -> Iterator[tuple[str, str, frozenset[str]]]:

@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from lhbackupd.core.model import Outcome, Run
 from lhbackupd.engine.journal import JournalError
 from lhbackupd.surface.gauges import Gauges
+from lhbackupd.surface.long import PIECE, Long
 from lhbackupd.surface.report import Report
 from lhbackupd.surface.threads import AT_ONCE, WAITING
 from lhbackupd.surface.web import HEADERS
@@ -58,6 +59,43 @@ async def test_browsers_are_kept_strict_everywhere(client: httpx.AsyncClient, pa
         headers = (await client.request(method, path)).headers
         assert {name: headers[name] for name in HEADERS} == HEADERS
         assert "Server" not in headers
+
+
+async def test_a_long_answer_comes_in_pieces_between_which_others_have_the_loop() -> None:
+    body, sent, turns = bytes(range(256)) * (PIECE // 100), list[dict[str, Any]](), 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        raise AssertionError
+
+    working = asyncio.create_task(others())
+    answer = Long(body, media_type="application/json")
+    await answer({"type": "http", "method": "GET"}, receive, send)
+    working.cancel()
+    assert dict(sent[0]["headers"])[b"content-length"] == str(len(body)).encode()
+    assert b"".join(message["body"] for message in sent[1:]) == body
+    assert [message.get("more_body", False) for message in sent[1:]] == [True, True, True, False]
+    assert turns >= 3
+
+
+@pytest.mark.parametrize("path", ["/status.json", "/metrics"])
+async def test_what_programs_read_is_compressed_for_who_asks(
+    client: httpx.AsyncClient, house: House, path: str
+) -> None:
+    house.has(*(volume(f"pvc-{number}") for number in range(40)))
+    packed = await client.get("/status.json")
+    plain = await client.get("/status.json", headers={"Accept-Encoding": "identity"})
+    assert (packed.headers["Content-Encoding"], plain.headers.get("Content-Encoding")) == ("gzip", None)
+    assert int(packed.headers["Content-Length"]) * 4 < int(plain.headers["Content-Length"]) == len(plain.content)
+    assert packed.headers["Vary"] == plain.headers["Vary"] == "Accept, Accept-Encoding"
 
 
 async def test_the_report_comes_as_json(client: httpx.AsyncClient, house: House) -> None:
