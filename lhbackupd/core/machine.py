@@ -127,7 +127,8 @@ def _queued(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origi
     if volume is None:
         return leave(run, now, Outcome.GONE, "the volume was deleted"), None
     if seen.paused:
-        return replace(run, reason=f"waits: {seen.paused}"), None
+        words = f"waits: {seen.paused}"
+        return run if run.reason == words else replace(run, reason=words), None
     if waits := left_behind(run, volume, origin) or held_back(run, seen, now, policy, volume):
         return waits, None
     if not volume.attached and (words := let_alone(run, seen.evidence, policy, now.wall)):

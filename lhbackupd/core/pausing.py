@@ -8,6 +8,7 @@ hold: it is said loudly instead, until it is resumed.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 #: the name under which all policies are paused; no policy can be called so
 ALL = "*"
@@ -46,6 +47,7 @@ class Pause:
         return f"{self.what} paused since {_moment(self.since)} by {self.by}{why}; {until}"
 
 
+@lru_cache(maxsize=64)  # thousands may wait for one pause to end
 def _moment(when: datetime) -> str:
     return f"{when:%Y-%m-%d %H:%M:%S} UTC"
 

@@ -27,7 +27,7 @@ _BY_NAME = 50
 #: groups not known yet: so many are asked for at once, and for so many seconds of a poll
 _AT_ONCE, _ASKING = 8, 2.0
 #: between two polls Longhorn, and we, have at least so many times as long to rest as the last one took
-_REST = 10
+_REST = 12
 #: but polls are never further apart than this, in seconds, unless they are configured to be
 _RAREST = 120.0
 

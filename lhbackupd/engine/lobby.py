@@ -160,8 +160,10 @@ class Lobby:
         if run.not_before is not None and run.not_before > now and not self._orders.cancelled(run.id):
             return False
         try:
-            seen = self._house.trails.beside(self._orders.heeded(await self._glance(run), run), run)
-            after, _ = decide(run, seen, Now(wall=now), self._house.policy(run.policy), self._orders.origin)
+            seen, policy = self._orders.heeded(await self._glance(run), run), self._house.policy(run.policy)
+            if policy is not None and policy.no_touch:
+                seen = self._house.trails.beside(seen, run)
+            after, _ = decide(run, seen, Now(wall=now), policy, self._orders.origin)
         except Exception as error:  # noqa: BLE001 -- nor must it keep others from being let in
             self._tell(Defect(run, error))
             self.runs[run.id] = replace(run, not_before=now + _DEFECT)

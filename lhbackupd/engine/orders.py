@@ -63,7 +63,8 @@ class Orders:
 
     def heeded(self, seen: Seen, run: Run) -> Seen:
         """`seen` with what was ordered about `run`."""
-        return replace(seen, paused=self.paused(run.policy), cancelled=self.cancelled(run.id))
+        paused, cancelled = self.paused(run.policy), self.cancelled(run.id)
+        return replace(seen, paused=paused, cancelled=cancelled) if paused or cancelled else seen
 
     async def pause(self, pause: Pause) -> Pause:
         """Let a policy, or all, start nothing; one that is paused stays so, with the new end and reason."""
