@@ -47,6 +47,10 @@ class Clock:
         """Seconds from an arbitrary start; never goes back."""
         return time.monotonic() * self.speed
 
+    def spent(self) -> float:
+        """Seconds of processor time that this process has taken."""
+        return time.process_time() * self.speed
+
     async def sleep(self, seconds: float) -> None:
         """Wait `seconds` of this clock."""
         await asyncio.sleep(seconds / self.speed)

@@ -26,8 +26,10 @@ T = TypeVar("T")
 _BY_NAME = 50
 #: groups not known yet: so many are asked for at once, and for so many seconds of a poll
 _AT_ONCE, _ASKING = 8, 2.0
-#: between two polls Longhorn, and we, have at least so many times as long to rest as the last one took
-_REST = 12
+#: between two polls Longhorn has at least so many times as long to rest as the last one took
+_REST = 10
+#: and we so many times as long as the processor time that it took us: with what follows a poll, a 20th of one core
+_SHARE = 30
 #: but polls are never further apart than this, in seconds, unless they are configured to be
 _RAREST = 120.0
 
@@ -56,8 +58,9 @@ class Picture:
     groups: Mapping[str, Membership] = field(default_factory=dict)
     #: the attaches that events show, and when they were last asked for; None unless `wants_attaches`
     attaches: tuple[datetime, Attaches] | None = None
-    #: seconds that the last poll took
+    #: seconds that the last poll took, and of processor time while it went on
     took: float = 0.0
+    cost: float = 0.0
 
 
 class Inventory:
@@ -95,9 +98,9 @@ class Inventory:
 
     @property
     def period(self) -> float:
-        """Seconds between two polls: as configured, and more where the last one took long."""
-        rest = min(_REST * self.picture.took, _RAREST) if self.picture.fault is None else 0.0
-        return max(self._period, rest)
+        """Seconds between two polls: as configured, and more where the last one took long, or cost us much."""
+        rest = max(_REST * self.picture.took, _SHARE * self.picture.cost) if self.picture.fault is None else 0.0
+        return max(self._period, min(rest, _RAREST))
 
     async def poll(self) -> None:
         """Look once, after a look that is under way; never raises for what Longhorn does."""
@@ -105,7 +108,7 @@ class Inventory:
             await self._poll()
 
     async def _poll(self) -> None:
-        before, start = self.picture, self._clock.monotonic()
+        before, start, spent = self.picture, self._clock.monotonic(), self._clock.spent()
         picture = replace(before, fault=None)
         parts = (self._setting, self._volumes, self._nodes, self._targets, self._jobs, self._groups, self._attaches)
         for part in parts:
@@ -115,7 +118,8 @@ class Inventory:
                 picture = replace(picture, fault=error.fault)
                 if part == self._setting:
                     picture = replace(picture, setting=Setting.UNREAD)
-        self.picture = replace(picture, took=self._clock.monotonic() - start)
+        took, cost = self._clock.monotonic() - start, self._clock.spent() - spent
+        self.picture = replace(picture, took=took, cost=cost)
         self._told(before, self.picture)
 
     async def _setting(self, picture: Picture) -> Picture:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
@@ -68,6 +69,19 @@ async def test_a_volume_is_folded_only_when_it_is_not_as_it_was(rig: Rig, folded
         assert set(folded) == {name}
         exposed = engine.keeper.watch.exposures["often", name]
         assert exposed.since is not None
+
+
+@pytest.mark.parametrize(("cost", "apart"), [(0.1, 15), (2.0, 60), (100.0, 120)])
+async def test_the_more_processor_time_a_poll_takes_the_rarer_they_come(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, cost: float, apart: int
+) -> None:
+    monkeypatch.setattr(rig.clock, "spent", count(0.0, cost).__next__)  # asked for before and after each
+    async with rig.daemon(rig.config()) as engine:
+        await poll(rig)
+        before = (await requests(rig))["GET /v1/volumes"]
+        await rig.clock.sleep(1200)
+        assert (await requests(rig))["GET /v1/volumes"] - before == pytest.approx(1200 / apart, abs=3)
+        assert engine.inventory.picture.cost == pytest.approx(cost)
 
 
 @pytest.fixture
