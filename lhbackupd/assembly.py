@@ -104,8 +104,19 @@ def connect(config: Config, *, clock: Clock, observe: Callable[[Exchange], None]
         raise Unusable(f"longhorn.ca_file, client_cert or client_key cannot be used: {error}") from error
 
 
-async def assemble(config: Config, *, clock: Clock, longhorn: Longhorn, offload: Offload, tell: Tell) -> Engine:
+async def assemble(
+    config: Config,
+    *,
+    clock: Clock,
+    longhorn: Longhorn,
+    offload: Offload,
+    compute: Offload = asyncio.to_thread,
+    tell: Tell,
+) -> Engine:
     """Open the journal and build the engine on it; a damaged journal is put aside, and a new one made.
+
+    `offload` is the worker that alone touches the journal; `compute` is for what only takes long: no move of a run has
+    to wait for that to be written down.
 
     Raises JournalError, or OSError, where the journal cannot be used.
     """
@@ -140,6 +151,7 @@ async def assemble(config: Config, *, clock: Clock, longhorn: Longhorn, offload:
         inventory=inventory,
         gateway=Gateway(longhorn=api, origin=origin),
         offload=offload,
+        compute=compute,
         tell=tell,
     )
     audit = Audit(

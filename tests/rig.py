@@ -173,7 +173,9 @@ class Rig:
     async def assembled(self, config: Config) -> Engine:
         """An engine on this cluster and this folder's journal, not started."""
         longhorn = Longhorn(url="http://longhorn", transport=self.transport, observe=self.observe, offload=inline)
-        return await assemble(config, clock=self.clock, longhorn=longhorn, offload=inline, tell=self.tell)
+        return await assemble(
+            config, clock=self.clock, longhorn=longhorn, offload=inline, compute=inline, tell=self.tell
+        )
 
     def sources(self, engine: Engine) -> Sources:
         """What the reports of an engine of this rig are made from."""

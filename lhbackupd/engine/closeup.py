@@ -1,13 +1,17 @@
 """One volume seen from near: what Longhorn shows of it now that no poll asks for."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import TypeVar
 
 from lhbackupd.core.cluster import Backup, Chain, Volume
 from lhbackupd.core.model import Run
 from lhbackupd.engine.journal import JournalError
 from lhbackupd.longhorn.api import Api
 from lhbackupd.longhorn.errors import LonghornError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,26 +31,26 @@ class CloseUp:
 
 async def close_up(longhorn: Api, name: str, history: Callable[[str], Awaitable[tuple[Run, ...]]]) -> CloseUp:
     """Look at a volume, and up its last runs; never raises for what Longhorn or the journal do."""
-    seen = CloseUp()
+    async with asyncio.TaskGroup() as tasks:
+        finished = tasks.create_task(_read(history(name)))
+        looked = tasks.create_task(_read(longhorn.volume(name), "the volume"))
+        listed = tasks.create_task(_read(longhorn.backups(name), "its backups"))
+    (runs, failed), (volume, unread) = finished.result(), looked.result()
+    if unread:
+        return CloseUp(runs=runs or (), faults=(*failed, *unread))
+    backups, unlisted = listed.result()
+    chain, unseen = None, tuple[str, ...]()
+    if volume is not None and volume.attached:
+        chain, unseen = await _read(longhorn.snapshots(name), "its snapshots")
+    faults = (*failed, *unlisted, *unseen)
+    return CloseUp(volume=volume, chain=chain, runs=runs or (), backups=backups, faults=faults)
+
+
+async def _read(asked: Awaitable[T], what: str = "") -> tuple[T | None, tuple[str, ...]]:
+    """What was asked for, or None and why not."""
     try:
-        seen = replace(seen, runs=await history(name))
+        return await asked, ()
     except JournalError as error:
-        seen = _but(seen, str(error))
-    try:
-        seen = replace(seen, volume=await longhorn.volume(name))
+        return None, (str(error),)
     except LonghornError as error:
-        return _but(seen, f"the volume could not be read: {error}")
-    try:
-        seen = replace(seen, backups=await longhorn.backups(name))
-    except LonghornError as error:
-        seen = _but(seen, f"its backups could not be read: {error}")
-    if seen.volume is not None and seen.volume.attached:
-        try:
-            seen = replace(seen, chain=await longhorn.snapshots(name))
-        except LonghornError as error:
-            seen = _but(seen, f"its snapshots could not be read: {error}")
-    return seen
-
-
-def _but(seen: CloseUp, fault: str) -> CloseUp:
-    return replace(seen, faults=(*seen.faults, fault))
+        return None, (f"{what} could not be read: {error}",)

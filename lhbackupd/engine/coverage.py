@@ -1,6 +1,6 @@
 """Who covers which volume, kept in step with the volumes, policies and recurring jobs there are.
 
-Worked out in the worker, for the volumes that a list shows otherwise than the last one, and told when it changes;
+Worked out in a thread, for the volumes that a list shows otherwise than the last one, and told when it changes;
 status, metrics and log read it from here, so that they cannot tell two stories.
 """
 
@@ -18,8 +18,8 @@ from lhbackupd.engine.inventory import Picture
 class Coverage:
     """Holds the latest answer."""
 
-    def __init__(self, *, offload: Offload, tell: Tell) -> None:
-        self._offload = offload
+    def __init__(self, *, compute: Offload, tell: Tell) -> None:
+        self._compute = compute
         self._tell = tell
         #: the volumes that the answer was made from, and what else
         self._volumes: Mapping[str, Volume] = {}
@@ -34,7 +34,7 @@ class Coverage:
             return
         before, former = self.covers, self._volumes if same else {}
         known = {name: before.volumes[name] for name, volume in picture.volumes.items() if former.get(name) is volume}
-        self.covers = await self._offload(_covers, before, known, picture, policies, excludes)
+        self.covers = await self._compute(_covers, before, known, picture, policies, excludes)
         self._volumes, self._given = picture.volumes, given
         if self.covers is not before:
             self._tell(CoverChanged(before, self.covers))

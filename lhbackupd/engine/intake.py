@@ -18,7 +18,7 @@ from lhbackupd.core.selection import Selection, covering
 from lhbackupd.engine.events import Missed, Rescheduled, Tell
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.journal import Journal
-from lhbackupd.engine.scheduler import Changes, Key, Scheduler, queued_run
+from lhbackupd.engine.scheduler import Key, Scheduler, queued_run
 from lhbackupd.engine.slices import sliced
 
 T = TypeVar("T")
@@ -39,11 +39,14 @@ class Offload(Protocol):
 class Intake:
     """Makes runs of schedules. Raises JournalError and SQLAlchemy's errors while the database fails."""
 
-    def __init__(self, *, journal: Journal, scheduler: Scheduler, clock: Clock, offload: Offload, tell: Tell) -> None:
+    def __init__(
+        self, *, journal: Journal, scheduler: Scheduler, clock: Clock, offload: Offload, compute: Offload, tell: Tell
+    ) -> None:
         self._journal = journal
         self._scheduler = scheduler
         self._clock = clock
         self._offload = offload
+        self._compute = compute
         self._tell = tell
         #: one at a time makes runs, so that none comes between the look for an unfinished one and the making
         self.gate = asyncio.Lock()
@@ -61,13 +64,17 @@ class Intake:
         # the keeper turns far more often than Longhorn is polled, and each value is made anew when it changes
         if picture.at is None or all(now is then for now, then in zip(given, self._settled, strict=True)):
             return
-        changes = await self._offload(self._sync, picture, policies)
+        wanted = await self._compute(self._match, picture, policies)
+        if wanted is not self._wanted:
+            self._wanted = None  # should the store fail half way, it is asked again
+            changes = await self._offload(self._scheduler.sync, wanted)
+            self._wanted = wanted
+            if changes.added or changes.removed or changes.changed:
+                self._tell(Rescheduled(changes))
         self._settled = given
-        if changes.added or changes.removed or changes.changed:
-            self._tell(Rescheduled(changes))
 
-    def _sync(self, picture: Picture, policies: Mapping[str, Policy]) -> Changes:
-        """In the worker: thousands of volumes matched on the loop would hold it up."""
+    def _match(self, picture: Picture, policies: Mapping[str, Policy]) -> Mapping[Key, Policy]:
+        """The schedules that there should be. In a thread: thousands of volumes would hold up the loop."""
         self._select(picture, policies)
         stored = self._scheduler.schedules
         # a volume whose entry makes no sense is there, and so stays its schedule: its runs wait until it can be read
@@ -77,12 +84,7 @@ class Intake:
                 wanted[policy.name, name] = policy
             # groups that have not been read yet say nothing: a schedule that is there stays
             wanted |= {(one.name, name): one for one in selected.undecided if (one.name, name) in stored}
-        if wanted == self._wanted:
-            return Changes()
-        self._wanted = None  # should the store fail half way, it is asked again
-        changes = self._scheduler.sync(wanted)
-        self._wanted = wanted
-        return changes
+        return self._wanted if wanted == self._wanted else wanted
 
     def _select(self, picture: Picture, policies: Mapping[str, Policy]) -> None:
         """Match policies with the volumes that are not as they were."""

@@ -53,6 +53,7 @@ class Keeper:
         inventory: Inventory,
         gateway: Caretaker,
         offload: Offload,
+        compute: Offload,
         tell: Tell,
     ) -> None:
         self.rules = rules
@@ -75,10 +76,12 @@ class Keeper:
         self._tell = tell
         self.orders = Orders(origin=origin, journal=journal, clock=clock, offload=offload, tell=tell)
         self.housekeeper = Housekeeper(gateway=gateway, orders=self.orders, clock=clock, tell=tell)
-        self._intake = Intake(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
+        self._intake = Intake(
+            journal=journal, scheduler=scheduler, clock=clock, offload=offload, compute=compute, tell=tell
+        )
         self.detachments = Detachments(journal=journal, scheduler=scheduler, clock=clock, offload=offload)
         self._timekeeper = Timekeeper(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
-        self.coverage = Coverage(offload=offload, tell=tell)
+        self.coverage = Coverage(compute=compute, tell=tell)
         #: no run is let in any more
         self.stopping = asyncio.Event()
         self._woken = asyncio.Event()
@@ -90,7 +93,7 @@ class Keeper:
             inventory=inventory,
             orders=self.orders,
             clock=clock,
-            offload=offload,
+            compute=compute,
             tell=tell,
         )
         #: runs that hold a slot, by id

@@ -65,7 +65,7 @@ class Lobby:
         inventory: Inventory,
         orders: Orders,
         clock: Clock,
-        offload: Offload,
+        compute: Offload,
         tell: Tell,
     ) -> None:
         self._gateway = gateway
@@ -73,7 +73,7 @@ class Lobby:
         self._inventory = inventory
         self._orders = orders
         self._clock = clock
-        self._offload = offload
+        self._compute = compute
         self._tell = tell
         self.runs: dict[str, Run] = {}
         #: whether something has happened since the last sweep that may bear on any run
@@ -118,7 +118,7 @@ class Lobby:
         refused = bool(self._queue)
         while refused:  # a place that one turns out not to need goes to the next
             refused = False
-            for run, slot in await self._offload(self._free, now, tuple(self._house.active.values())):
+            for run, slot in await self._compute(self._free, now, tuple(self._house.active.values())):
                 if (known := self.runs.get(run.id)) is not None and await self._ready(known, now):
                     yield known, slot
                 else:
@@ -131,7 +131,7 @@ class Lobby:
         self.next = min(self._moments(now), default=None)
         if not ready:
             return []
-        admission = await self._offload(self._admission, ready, tuple(self._house.active.values()))
+        admission = await self._compute(self._admission, ready, tuple(self._house.active.values()))
         self._queue = admission.left
         async for run in sliced(ready):
             words = admission.waits.get(run.id, run.reason)
@@ -145,13 +145,13 @@ class Lobby:
         yield from filter(None, (opens(policy, now) for policy in policies))
 
     def _admission(self, ready: list[Run], active: tuple[Run, ...]) -> Admission:
-        """In the worker: thousands of runs put in order on the loop would hold it up."""
+        """In a thread: thousands of runs put in order on the loop would hold it up."""
         picture, limits = self._inventory.picture, self._house.rules.limits
         claims, now = self._house.claims((*ready, *active)), self._clock.now()
         return admit(ready, active, volumes=picture.volumes, nodes=picture.nodes, limits=limits, claims=claims, now=now)
 
     def _free(self, now: datetime, active: tuple[Run, ...]) -> list[tuple[Run, Slot]]:
-        """In the worker, as what is in order is: who of those that the last sweep left has a slot now."""
+        """In a thread, as what is in order is: who of those that the last sweep left has a slot now."""
         load = Load.of(active, self._house.claims(active))
         return list(hand_out(self._queue, load, self._house.rules.limits, now=now))
 

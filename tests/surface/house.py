@@ -144,6 +144,7 @@ class House:
             inventory=self.inventory,
             gateway=NoLonghorn(),
             offload=at_once,
+            compute=at_once,
             tell=lambda _event: None,
         )
         self.recent = Recent()
