@@ -26,7 +26,7 @@ COMING: frozenset[str] = frozenset()
 VALUES = {
     "outcome": {outcome.value for outcome in Outcome} | {"2xx"},
     "phase": {phase.value for phase in Phase},
-    "standing": set(Totals.__dataclass_fields__),
+    "standing": set(Totals.__struct_fields__),
     "waits_for": {wait.value for wait in Wait},
     "scope": {"cluster", "node", "target"},
 }

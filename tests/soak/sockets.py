@@ -31,6 +31,9 @@ class Standing:
     def monotonic(self) -> float:
         return self.seconds
 
+    def spent(self) -> float:
+        return 0.0
+
 
 def poll(cluster: Cluster) -> Picture:
     """What a daemon sees that polls this cluster over HTTP right now."""
