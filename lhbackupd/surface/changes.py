@@ -67,7 +67,11 @@ class Versions:
 
 
 class Changes:
-    """Who listens, and what version they know. `version` is called through `thread`, which leaves the loop free."""
+    """Who listens, and what version they know.
+
+    `version` is called through `thread`, which leaves the loop free. It is that of what there is to see when it is
+    asked for, or later: something that was kept from before the last event would hide it.
+    """
 
     def __init__(
         self, *, version: Callable[[], str], thread: Callable[[Callable[[], str]], Awaitable[str]] = asyncio.to_thread
@@ -105,8 +109,6 @@ class Changes:
             await self._dirty.wait()
             self._dirty.clear()
             await self._once()
-            if self._listeners:  # the first look may have been shown what was made, and kept, just before the event
-                await self._once()
 
     async def _once(self) -> None:
         begun = time.monotonic()

@@ -42,7 +42,8 @@ class Kept(Generic[T]):
         self._clock = clock
         self._aside = aside
         self._lock = threading.Lock()
-        self._until = self._lingers = float("-inf")
+        #: when the making of what is there was begun, how long it is kept, and how long it lingers
+        self._begun = self._until = self._lingers = float("-inf")
         self._value: T
 
     def __call__(self) -> T:
@@ -50,19 +51,24 @@ class Kept(Generic[T]):
         if self._until <= self._clock() < self._lingers:
             value = self._value
             if not self._lock.locked():
-                self._aside(self.fresh)
+                self._aside(self._renewed)
             return value
-        return self.fresh()
+        return self._renewed()
 
     def fresh(self) -> T:
-        """The same, but nothing that lingers."""
+        """Something that was not begun before it was asked for: it shows what has happened until then."""
+        return self._renewed(anyway=True)
+
+    def _renewed(self, *, anyway: bool = False) -> T:
+        asked = self._clock()
         with self._lock:
             begun = self._clock()
-            if begun >= self._until:
+            if begun >= self._until or (anyway and self._begun < asked):
                 self._value = self._make()
                 ended = self._clock()
                 took = ended - begun
-                self._until, self._lingers = ended + KEEP * took, ended + min(LINGER * took, self._linger)
+                self._begun, self._until = begun, ended + KEEP * took
+                self._lingers = ended + min(LINGER * took, self._linger)
             return self._value
 
 

@@ -61,6 +61,22 @@ def test_nothing_lingers_for_longer_than_it_may() -> None:
     assert (kept(), len(aside)) == (2, 0)
 
 
+def test_what_is_fresh_shows_all_that_had_happened_when_it_was_asked_for() -> None:
+    world, now = ["before"], 0.0
+
+    def make() -> str:
+        nonlocal now
+        seen = world[0]
+        now += 1.0
+        return seen
+
+    kept = Kept(make, linger=5.0, clock=lambda: now)
+    assert kept() == "before"
+    world[0], now = "after", now + 0.1
+    assert kept() == "before", "it is kept for four times as long as it took"
+    assert (kept.fresh(), kept()) == ("after", "after")
+
+
 def test_one_new_one_is_made_aside_however_many_ask() -> None:
     costly, aside, begun, gate = Costly(0.1), list[threading.Thread](), threading.Event(), threading.Event()
 
@@ -94,8 +110,7 @@ def test_who_comes_meanwhile_gets_the_same() -> None:
         made += 1
         return made
 
-    times = iter([0.0, 10.0, *[11.0] * 20])
-    kept = Kept(make, clock=lambda: next(times))
+    kept = Kept(make, clock=lambda: 11.0 if made else 0.0)
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(kept) for _ in range(8)]
         gate.set()
