@@ -26,17 +26,9 @@ class Retry:
 
 def successor(run: Run, now: Now, retry: Retry, next_due: datetime | None) -> Run | None:
     """The next attempt of a finished run, to be queued in the same moment; None where there is none."""
-    if run.cancelled:
+    start = _start(run, now, retry, next_due)
+    if start is None:
         return None
-    match run.outcome:
-        case Outcome.YIELDED | Outcome.INTERRUPTED:
-            start = now.wall + SETTLE
-        case Outcome.FAILED | Outcome.REFUSED if run.can_pass:
-            start = now.wall + min(retry.first * 2 ** min(run.attempt - 1, 16), retry.longest)
-            if next_due is not None and start >= next_due:
-                return None
-        case _:
-            return None
     attempt = run.attempt + 1
     fresh = Run(
         id=attempt_id(run.id, attempt),
@@ -47,3 +39,17 @@ def successor(run: Run, now: Now, retry: Retry, next_due: datetime | None) -> Ru
         queued_at=now.wall,
     )
     return replace(fresh, attempt=attempt, not_before=start, phase=Phase.QUEUED, reason=f"again after: {run.reason}")
+
+
+def _start(run: Run, now: Now, retry: Retry, next_due: datetime | None) -> datetime | None:
+    """When the next attempt may start; None where there is none."""
+    if run.cancelled:
+        return None
+    match run.outcome:
+        case Outcome.YIELDED | Outcome.INTERRUPTED:
+            return now.wall + SETTLE
+        case Outcome.FAILED | Outcome.REFUSED if run.can_pass:
+            start = now.wall + min(retry.first * 2 ** min(run.attempt - 1, 16), retry.longest)
+            return start if next_due is None or start < next_due else None
+        case _:
+            return None
