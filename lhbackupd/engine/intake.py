@@ -126,8 +126,10 @@ class Intake:
         its schedule moves on: should that fail, the next firing is known to the journal and would not come again.
         """
         async with self.gate:
+            busy: dict[Key, Run] | None = None
             while firings := await self._offload(self._scheduler.due, BATCH):
-                busy = {(run.policy, run.volume): run for run in unfinished()}
+                if busy is None:  # not before: the keeper asks at every turn
+                    busy = {(run.policy, run.volume): run for run in unfinished()}
                 runs = [self._unless_busy(firing.run, busy) for firing in firings]
                 fresh = await self._offload(self._journal.enqueue, runs)
                 async for run, firing in sliced(zip(runs, firings, strict=True), _TOLD):

@@ -151,7 +151,7 @@ class Lobby:
         return admit(ready, active, volumes=picture.volumes, nodes=picture.nodes, limits=limits, claims=claims, now=now)
 
     def _free(self, now: datetime, active: tuple[Run, ...]) -> list[tuple[Run, Slot]]:
-        """In a thread, as what is in order is: who of those that the last sweep left has a slot now."""
+        """In a thread, as the order is made: who of those that the last sweep left has a slot now."""
         load = Load.of(active, self._house.claims(active))
         return list(hand_out(self._queue, load, self._house.rules.limits, now=now))
 

@@ -92,7 +92,7 @@ def configure(*, form: Form, level: Level, stream: TextIO, now: Callable[[], dat
     )
     threshold = logging.getLevelNamesMapping()[level.upper()]
     _route(handler, threshold)
-    # our own lines do not go by way of `logging`, which takes twice as long: a start may have ten thousand
+    # our own lines do not go by way of `logging`, which takes twice as long: ten thousand runs may be due at once
     structlog.configure(
         processors=[*first, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),

@@ -10,7 +10,7 @@ from datetime import datetime
 from operator import attrgetter
 
 from lhbackupd.core.model import Mode, Run
-from lhbackupd.core.rpo import UNASKED
+from lhbackupd.core.rpo import UNASKED, Judgement
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.keeper import Keeper
 from lhbackupd.engine.scheduler import Key
@@ -53,8 +53,15 @@ class Shelf:
             )
             run, made = runs.get(key), kept.get(key)
             begun = None if run is None else (run.started_at, run.not_before)
-            if made is None or made.given != given or made.going != begun or not made.since <= now < made.until:
-                made = kept[key] = _anew(keeper, key, Given(*given), times, run=run, made=made)
+            holds = made is not None and made.given == given and made.since <= now < made.until
+            if made is None or not holds or made.going != begun:
+                known = Given(*given)
+                judged = _judged(keeper, key, known, times, run)
+                if made is not None and holds and made.judged == judged:
+                    made = made._replace(going=begun)
+                else:
+                    made = _with_row_of(made, rows.covered(key, known, begun, judged, times))
+                kept[key] = made
             found.append(made)
         return tuple(made.row for made in sorted(found, key=_PLACE))
 
@@ -84,12 +91,13 @@ class Shelf:
             self.volumes.pop(key, None)
 
 
-def _anew(keeper: Keeper, key: Key, given: Given, times: Times, *, run: Run | None, made: Made | None) -> Made:
-    """A row about which something is new; the one that is there where that makes no difference to it."""
-    shadow = given.policy is not None and given.policy.mode is Mode.SHADOW
-    due, begun = times.next_due(given), None if run is None else (run.started_at, run.not_before)
-    judged = UNASKED if shadow else keeper.watch.verdict(key, now=times.now, next_due=due, run=run)
-    if made is not None and made.judged == judged and made.given == given and made.since <= times.now < made.until:
-        return made._replace(going=begun)
-    fresh = rows.covered(key, given, begun, judged, times)
-    return fresh._replace(row=made.row) if made is not None and made.row == fresh.row else fresh
+def _judged(keeper: Keeper, key: Key, given: Given, times: Times, run: Run | None) -> Judgement:
+    """How a volume stands to its policy's RPO; a shadow promises nothing."""
+    if given.policy is not None and given.policy.mode is Mode.SHADOW:
+        return UNASKED
+    return keeper.watch.verdict(key, now=times.now, next_due=times.next_due(given), run=run)
+
+
+def _with_row_of(former: Made | None, fresh: Made) -> Made:
+    """`fresh`, with the row that was there if it says the same: what was made from that holds on."""
+    return fresh._replace(row=former.row) if former is not None and former.row == fresh.row else fresh

@@ -26,7 +26,7 @@ from lhbackupd.surface.pages.parts import (
     when,
 )
 from lhbackupd.surface.pages.search import Choice, search
-from lhbackupd.surface.report import CoveredVolume, Report
+from lhbackupd.surface.report import CoveredVolume, Report, UncoveredVolume
 from lhbackupd.surface.standing import Standing
 
 #: rows of one page
@@ -97,6 +97,10 @@ _ORDERS: dict[str, Callable[[Row], Any]] = {
 }
 
 
+def _name(row: CoveredVolume | UncoveredVolume) -> str:
+    return f"{row.pvc_namespace}/{row.pvc}" if row.pvc else row.volume
+
+
 def rows_of(report: Report) -> list[Row]:
     """Every volume there is, once for each of its policies."""
     found = [
@@ -104,7 +108,7 @@ def rows_of(report: Report) -> list[Row]:
             volume=row.volume,
             pvc=row.pvc,
             namespace=row.pvc_namespace,
-            name=f"{row.pvc_namespace}/{row.pvc}" if row.pvc else row.volume,
+            name=_name(row),
             policy=row.policy,
             state=row.standing,
             rpo=row.rpo,
@@ -118,7 +122,7 @@ def rows_of(report: Report) -> list[Row]:
             volume=row.volume,
             pvc=row.pvc,
             namespace=row.pvc_namespace,
-            name=f"{row.pvc_namespace}/{row.pvc}" if row.pvc else row.volume,
+            name=_name(row),
             policy="",
             state=state_of(row),
             rpo=Rpo.NONE,
