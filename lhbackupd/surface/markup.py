@@ -40,16 +40,22 @@ def join(parts: Iterable[object], between: str = "") -> Html:
 
 def el(name: str, /, *children: object, **attributes: object) -> Html:
     """An element. Attributes are named `class_` or `aria_label`; None and False leave one out, True has no value."""
-    words = [name]
+    start = f"<{name}"
     for key, value in attributes.items():
         if value is None or value is False:
             continue
-        attribute = key.rstrip("_").replace("_", "-")
-        words.append(attribute if value is True else f'{attribute}="{text(value)}"')
-    start = f"<{' '.join(words)}>"
-    return Html(start) if name in _VOID else Html(f"{start}{join(children)}</{name}>")
+        start += f" {_attribute(key)}" if value is True else f' {_attribute(key)}="{text(value)}"'
+    if name in _VOID:
+        return Html(f"{start}>")
+    return Html(f"{start}>{''.join([text(child) for child in children])}</{name}>")
 
 
+@lru_cache
+def _attribute(key: str) -> str:
+    return key.rstrip("_").replace("_", "-")
+
+
+@lru_cache(maxsize=2**8, typed=True)  # markup and text are different types, and equal
 def badge(words: object, tone: str) -> Html:
     """A word or two that stand out; `tone` is good, warn, bad, quiet or plain."""
     return el("span", words, class_=f"badge {tone}")

@@ -21,7 +21,7 @@ from lhbackupd.core.naming import LABEL_ORIGIN, LABEL_POLICY
 from lhbackupd.core.rpo import Rpo
 from lhbackupd.surface import pages
 from lhbackupd.surface.findings import Diagnosis, Level, fault
-from lhbackupd.surface.markup import Html, el, text
+from lhbackupd.surface.markup import Html, badge, el, text
 from lhbackupd.surface.pages.frame import Frame
 from lhbackupd.surface.pages.phases import spent
 from lhbackupd.surface.pages.plot import ages, plot
@@ -55,6 +55,11 @@ def test_no_text_becomes_markup(words: str, key: str) -> None:
     assert document.tags == {"p"}
     assert document.attributes == {key.replace("_", "-")}
     assert made.count("<") == made.count(">") == 2
+
+
+def test_text_does_not_become_markup_by_being_equal_to_markup_that_was_shown_before() -> None:
+    assert badge(Html("<b>a</b>"), "good") == '<span class="badge good"><b>a</b></span>'
+    assert badge("<b>a</b>", "good") == '<span class="badge good">&lt;b&gt;a&lt;/b&gt;</span>'
 
 
 def test_markup_is_not_escaped_twice_and_text_is_never_markup() -> None:

@@ -6,6 +6,7 @@ Colour is never the only sign: a badge always has its word, a cell of a strip it
 import shlex
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from urllib.parse import quote, urlencode
 
 from lhbackupd.core.coverage import BARE
@@ -51,6 +52,7 @@ def volume_path(volume: str) -> str:
     return f"volumes/{quote(volume, safe='')}"
 
 
+@lru_cache(maxsize=2**12, typed=True)
 def volume_link(volume: str, pvc: str, namespace: str, *, root: str = "") -> Html:
     """A volume by its claim, which people know, and by its own name."""
     if not pvc:
@@ -63,8 +65,12 @@ def when(moment_: datetime | None, now: datetime) -> Html:
     """A time in UTC with its date, and how long ago that was or how long it is until then."""
     if moment_ is None:
         return el("span", "never", class_=QUIET)
-    time = el("time", f"{moment_:%Y-%m-%d %H:%M}", datetime=moment_.isoformat(), title=moment(moment_))
-    return el("span", time, " ", el("small", distance(moment_, now)), class_="when")
+    return el("span", _time(moment_), " ", el("small", distance(moment_, now)), class_="when")
+
+
+@lru_cache(maxsize=2**12)  # rows have many times in common, and have most of them again on the next page
+def _time(at: datetime) -> Html:
+    return el("time", f"{at:%Y-%m-%d %H:%M}", datetime=at.isoformat(), title=moment(at))
 
 
 def distance(moment_: datetime, now: datetime) -> str:
