@@ -31,16 +31,19 @@ from lhbackupd.longhorn.request import Exchange
 
 T = TypeVar("T")
 
+#: requests to Longhorn that are under way at once, for runs and polls
+CONNECTIONS = 16
+
 
 class AlreadyRunning(Exception):  # noqa: N818 -- says what is the case
     """Another lhbackupd uses the same journal."""
 
 
 class Worker:
-    """One thread for all that blocks: journal and job store are only ever touched from here, in order."""
+    """One thread, in which things are done in order."""
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+    def __init__(self, name: str) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
 
     async def __call__(self, function: Callable[..., T], /, *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, partial(function, *arguments))
@@ -85,8 +88,15 @@ class Unusable(Exception):  # noqa: N818 -- says what is the case
     """What the configuration names is there, and of no use; the text says what it is."""
 
 
-def connect(config: Config, *, clock: Clock, observe: Callable[[Exchange], None] | None = None) -> Longhorn:
-    """A client for the configured Longhorn. Raises Unusable."""
+def connect(
+    config: Config,
+    *,
+    clock: Clock,
+    observe: Callable[[Exchange], None] | None = None,
+    connections: int = CONNECTIONS,
+    offload: Offload = asyncio.to_thread,
+) -> Longhorn:
+    """A client for the configured Longhorn; long answers are read in `offload`. Raises Unusable."""
     section = config.longhorn
     try:
         return Longhorn(
@@ -99,6 +109,8 @@ def connect(config: Config, *, clock: Clock, observe: Callable[[Exchange], None]
             client_cert=section.client_cert,
             client_key=section.client_key,
             observe=observe,
+            max_connections=connections,
+            offload=offload,
         )
     except (OSError, ValueError) as error:
         raise Unusable(f"longhorn.ca_file, client_cert or client_key cannot be used: {error}") from error

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 
 import anyio
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry
 
 from lhbackupd import __version__
 from lhbackupd.assembly import Engine, Worker, assemble, connect, lock_state, rules_of
@@ -21,17 +21,14 @@ from lhbackupd.clock import Clock
 from lhbackupd.config import Config, ConfigFault, advice, left_for_restart
 from lhbackupd.core.model import Run
 from lhbackupd.core.protection import Protection
+from lhbackupd.display import Display
 from lhbackupd.engine.events import Event, Tell
 from lhbackupd.engine.keeper import Keeper
 from lhbackupd.engine.scheduler import Key
 from lhbackupd.interpreter import considerate, tidy
 from lhbackupd.messengers import messengers
-from lhbackupd.surface import control, server, web
-from lhbackupd.surface.answers import Answers
+from lhbackupd.surface import control, server
 from lhbackupd.surface.doorway import NoDirectory, doorway
-from lhbackupd.surface.foresight import Foresight, fits, foresee
-from lhbackupd.surface.gauges import Gauges
-from lhbackupd.surface.goals import Goals
 from lhbackupd.surface.health import Pulse, stands_still, unready
 from lhbackupd.surface.logs import logger
 from lhbackupd.surface.metrics import Metrics
@@ -62,7 +59,8 @@ class Daemon:
         self._pulse = Pulse(clock=clock)
         self._started = clock.now()
         self._log = logger()
-        self._worker = Worker()
+        #: journal and job store are only ever touched in the first; the second is for what only takes long
+        self._worker, self._compute = Worker("journal"), Worker("compute")
         self._engine: Engine
         self._narrator = LogListener(log=self._log, known=self._known)
         #: who is told of events; more come once the engine is there
@@ -84,10 +82,16 @@ class Daemon:
         with ExitStack() as stack:
             lock_state(self._config.state.url, stack)
             stack.callback(worker.close)
+            stack.callback(self._compute.close)
             stack.enter_context(considerate())
-            longhorn = connect(self._config, clock=self._clock, observe=self._metrics.observe)
+            longhorn = connect(self._config, clock=self._clock, observe=self._metrics.observe, offload=self._compute)
             self._engine = engine = await assemble(
-                self._config, clock=self._clock, longhorn=longhorn, offload=worker, tell=self._tell
+                self._config,
+                clock=self._clock,
+                longhorn=longhorn,
+                offload=worker,
+                compute=self._compute,
+                tell=self._tell,
             )
             outside = messengers(
                 self._config,
@@ -163,39 +167,18 @@ class Daemon:
         """Serve page, probes and metrics, unless http.listen is off; returns once they can be reached."""
         if self._config.http.address is None:
             return
-        engine = self._engine
-        foresight = Foresight(
-            lambda: foresee(self._sources()), fits=lambda found: fits(self._sources(), found), log=self._log
-        )
-        answers = Answers(
+        display = Display(
+            self._config,
             sources=self._sources,
             report=self._report,
-            api=engine.api,
-            longhorn=engine.longhorn,
-            journal=engine.journal,
-            offload=self._worker,
-            foresight=foresight,
-        )
-        shown = web.Web(
-            report=self._report,
             metrics=self._registry,
+            observe=self._metrics.observe,
             alive=self._pulse.fault,
-            ready=self._unready,
-            history=answers.history,
-            plan=answers.plan,
-            explain=answers.explain,
-            diagnose=answers.diagnose,
+            faults=lambda: self._faults,
+            clock=self._clock,
+            log=self._log,
         )
-        for collector in (
-            Gauges(report=shown.report),
-            Goals(rules=lambda: self._engine.keeper.rules, now=self._clock.now, faults=lambda: self._faults),
-            ProcessCollector(registry=None),
-            PlatformCollector(registry=None),
-        ):
-            self._registry.register(collector)
-        self._listeners = (*self._listeners, shown.changes, foresight)
-        tasks.create_task(shown.changes.run(done), name="changes")
-        tasks.create_task(foresight.run(done), name="foresight")
+        self._listeners = (*self._listeners, *display.listeners)
         listening = asyncio.Event()
 
         def started(port: int) -> None:
@@ -203,9 +186,7 @@ class Daemon:
             listening.set()
 
         host, port = self._config.http.address
-        serving = tasks.create_task(
-            server.serve(shown.app, host=host, port=port, started=started, stop=done), name="http"
-        )
+        serving = tasks.create_task(display.run(host=host, port=port, started=started, stop=done), name="http")
         ready = asyncio.create_task(listening.wait())
         await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()

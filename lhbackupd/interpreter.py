@@ -1,10 +1,11 @@
 """What the process asks of its interpreter: that neither threads nor garbage collections hold up the event loop.
 
-The loop lets go of the interpreter's lock with every system call, and where a thread makes a page meanwhile it waits
-for a whole turn of that thread, 5 ms if nothing else is said. A full collection walks through every volume there is,
-and stops all threads for 0.2 s with ten thousand of them; a list that is read or a forecast that is made would set off
-several. So there are none by themselves. Everything goes as ever when nothing refers to it any more, and young rings of
-references in the small collections; what is left is taken away once a day, at a time at which no volume is held.
+The loop lets go of the interpreter's lock with every system call, and where threads compute meanwhile it waits for a
+whole turn of one of them or more, each 5 ms if nothing else is said. A full collection walks through every volume there
+is, and stops all threads for 0.2 s with ten thousand of them; a list that is read or a forecast that is made would set
+off several. So there are none by themselves. Everything goes as ever when nothing refers to it any more, and young
+rings of references in the small collections; what is left is taken away once a day, at a time at which no volume is
+held.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from lhbackupd.clock import Clock
 
 #: seconds that a thread may compute before another one has its turn
-TURN = 0.001
+TURN = 0.0001
 #: seconds between two full collections, and after which one comes although it is never quiet
 WHOLE, LATEST = 86_400.0, 2 * 86_400.0
 #: seconds between two looks whether it is time, and quiet

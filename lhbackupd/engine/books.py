@@ -4,7 +4,6 @@ All that the keeper has to do with the journal goes through here, so that there 
 """
 
 from datetime import datetime
-from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,8 +25,6 @@ from lhbackupd.engine.slices import sliced
 FAILURES = (JournalError, SQLAlchemyError)
 #: finished runs that are read at start, to know how long runs take
 _HISTORY = 10_000
-#: finished runs of a volume that is explained
-_FEW = 5
 
 
 class Books:
@@ -121,10 +118,6 @@ class Books:
         except SQLAlchemyError as error:
             self.note(error)
             return None
-
-    async def history(self, volume: str) -> tuple[Run, ...]:
-        """The last few finished runs of a volume, newest first. Raises JournalError."""
-        return await self._offload(partial(self._journal.history, volume=volume, limit=_FEW))
 
     async def forget(self, before: datetime) -> list[str]:
         """Drop runs that finished before `before`, and what is known of volumes without a schedule and a run since.

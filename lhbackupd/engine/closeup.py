@@ -1,7 +1,7 @@
 """One volume seen from near: what Longhorn shows of it now that no poll asks for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -29,10 +29,10 @@ class CloseUp:
     faults: tuple[str, ...] = ()
 
 
-async def close_up(longhorn: Api, name: str, history: Callable[[str], Awaitable[tuple[Run, ...]]]) -> CloseUp:
-    """Look at a volume, and up its last runs; never raises for what Longhorn or the journal do."""
+async def close_up(longhorn: Api, name: str, history: Awaitable[tuple[Run, ...]]) -> CloseUp:
+    """Look at a volume, and take its last runs from `history`; never raises for what Longhorn or the journal do."""
     async with asyncio.TaskGroup() as tasks:
-        finished = tasks.create_task(_read(history(name)))
+        finished = tasks.create_task(_read(history))
         looked = tasks.create_task(_read(longhorn.volume(name), "the volume"))
         listed = tasks.create_task(_read(longhorn.backups(name), "its backups"))
     (runs, failed), (volume, unread) = finished.result(), looked.result()

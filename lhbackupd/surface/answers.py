@@ -19,6 +19,9 @@ from lhbackupd.surface.plan import Plan, plan
 from lhbackupd.surface.report import Report
 from lhbackupd.surface.status import Sources
 
+#: runs of a volume that explain it
+_FEW = 5
+
 
 class Answers:
     """Answers from what the daemon knows; those about one volume, and the diagnosis, with a look at Longhorn."""
@@ -28,7 +31,6 @@ class Answers:
         *,
         sources: Callable[[], Sources],
         report: Callable[[], Report],
-        api: Api,
         longhorn: Longhorn,
         journal: Journal,
         offload: Offload,
@@ -36,8 +38,8 @@ class Answers:
     ) -> None:
         self._sources = sources
         self._report = report
-        self._api = api
         self._longhorn = longhorn
+        self._api = Api(longhorn=longhorn)
         self._journal = journal
         self._offload = offload
         self._foresight = foresight
@@ -54,7 +56,7 @@ class Answers:
         """Look at a volume, and return what explains it, to be called from a thread. Raises Unknown."""
         sources = self._sources()
         check_known(sources, volume)
-        seen = await close_up(self._api, volume, sources.keeper.books.history)
+        seen = await close_up(self._api, volume, self.history(volume=volume, policy=None, limit=_FEW))
         foresight = self._foresight
         return partial(explain, sources, volume, seen, foresight.latest, costly=foresight.costly)
 

@@ -8,7 +8,7 @@ new as the question.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -65,7 +65,7 @@ def fits(sources: Sources, foreseen: Foreseen) -> bool:
 
 
 class Foresight:
-    """Makes forecasts ahead, and keeps the last one that took long; to be told of the engine's events."""
+    """Makes forecasts ahead in a `thread`, and keeps the last one that took long; to be told of the engine's events."""
 
     def __init__(
         self,
@@ -73,11 +73,13 @@ class Foresight:
         *,
         fits: Callable[[Foreseen], bool],
         log: FilteringBoundLogger,
+        thread: Callable[[Callable[[], float]], Awaitable[float]] = asyncio.to_thread,
         clock: Callable[[], float] = time.thread_time,
     ) -> None:
         self._make = make
         self._fits = fits
         self._log = log
+        self._thread = thread
         self._clock = clock
         self._woken = asyncio.Event()
         self.latest: Foreseen | None = None
@@ -113,7 +115,7 @@ class Foresight:
         while True:
             self._woken.clear()
             try:
-                pause = await asyncio.to_thread(self.look)
+                pause = await self._thread(self.look)
             except Exception:  # noqa: BLE001 -- nothing hangs on it but how soon an explanation comes
                 self.latest, pause = None, LEAST_PAUSE
                 self._log.exception("no forecast could be made", action="defect")

@@ -21,7 +21,7 @@ from lhbackupd.surface.status import Sources
 async def house_call(
     *, sources: Sources, report: Callable[[], Report], longhorn: Longhorn, journal: Journal, offload: Offload
 ) -> Diagnosis:
-    """Everything that can be said now. `report` is called in the journal's thread."""
+    """Everything that can be said now. `report` is called in `offload` too."""
     rules, survey, unreachable = sources.keeper.rules, None, ""
     runs = (*sources.keeper.active.values(), *sources.keeper.waiting.values())
     policies = tuple(rules.policies.values())
@@ -36,7 +36,7 @@ async def house_call(
         also = tuple(run for run in runs if run.id not in known)
         protections = await offload(journal.protections)
         kept = JournalFacts(
-            name=journal.name, origin=journal.origin, runs=(*unfinished, *also), protections=protections
+            name=journal.name, origin=sources.origin.journal, runs=(*unfinished, *also), protections=protections
         )
     except JournalError as error:
         kept = JournalFacts(name=journal.name, fault=str(error))

@@ -19,14 +19,11 @@ T = TypeVar("T")
 KEEP, LINGER = 4.0, 20.0
 
 
-def _aside(make: Callable[[], object]) -> None:
-    threading.Thread(target=make, daemon=True).start()
-
-
 class Kept(Generic[T]):
     """Calls `make`, or gives what it gave a moment ago. To be called from threads; who comes meanwhile waits for it.
 
-    Nobody waits while what was made last is younger than `linger` seconds: then a new one is made `aside`.
+    Where there is an `aside`, nobody waits while what was made last is younger than `linger` seconds: then a new one is
+    made there.
     """
 
     def __init__(
@@ -35,7 +32,7 @@ class Kept(Generic[T]):
         *,
         linger: float = 0.0,
         clock: Callable[[], float] = time.perf_counter,
-        aside: Callable[[Callable[[], object]], None] = _aside,
+        aside: Callable[[Callable[[], object]], None] | None = None,
     ) -> None:
         self._make = make
         self._linger = linger
@@ -48,7 +45,7 @@ class Kept(Generic[T]):
 
     def __call__(self) -> T:
         """What was made last, if it may still be given, or else something new."""
-        if self._until <= self._clock() < self._lingers:
+        if self._aside and self._until <= self._clock() < self._lingers:
             value = self._value
             if not self._lock.locked():
                 self._aside(self._renewed)

@@ -1,8 +1,8 @@
 """Questions that cost something to answer, over HTTP: the plan, and what there is to say of one volume.
 
-Read-only, as all on that port. Each is answered in a thread, and one after the other, so that asking many times cannot
-take the processor from the runs; where too many wait, who comes next is told so. What is asked for is checked before
-anything is made of it.
+Read-only, as all on that port. Plans are made one after the other, and so are explanations, so that asking many times
+cannot take the processor from the runs; where too many wait, who comes next is told so. What is asked for is checked
+before anything is made of it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -25,21 +25,25 @@ _WAITING = 8
 
 
 def routes(
-    *, plan: Callable[[timedelta], Plan], explain: Callable[[str], Awaitable[Callable[[], Explanation]]]
+    *,
+    plan: Callable[[timedelta], Plan],
+    explain: Callable[[str], Awaitable[Callable[[], Explanation]]],
+    threads: Threads,
+    forecasts: Threads,
 ) -> list[Route]:
     """What `web.Web` serves besides.
 
-    `plan` is called from a thread. `explain` looks at a volume, or raises Unknown, and returns what makes the
-    explanation, which is called from a thread.
+    `plan` is called in `forecasts`. `explain` looks at a volume, or raises Unknown, and returns what makes the
+    explanation, which is called in `threads`.
     """
-    turn, look = Threads(at_once=1, waiting=_WAITING), Few(at_once=1, waiting=_WAITING)
+    look = Few(at_once=1, waiting=_WAITING)
 
     async def show_plan(request: Request) -> Response:
         try:
             span = read_span(request.query_params.get("next", _USUAL_SPAN))
         except ValueError as error:
             return PlainTextResponse(f"next is not {error}\n", status_code=400)
-        return _json(await turn(lambda: msgspec.json.encode(plan(span))))
+        return _json(await forecasts(lambda: msgspec.json.encode(plan(span))))
 
     async def show_volume(request: Request) -> Response:
         name = request.path_params["volume"]
@@ -50,7 +54,7 @@ def routes(
                 made = await explain(name)
             except Unknown as error:
                 return PlainTextResponse(f"{error}\n", status_code=404)
-        return _json(await turn(lambda: msgspec.json.encode(made())))
+            return _json(await threads.own(lambda: msgspec.json.encode(made())))
 
     return [Route("/plan.json", show_plan), Route("/explain/{volume:str}.json", show_volume)]
 

@@ -1,18 +1,20 @@
-"""Where pages and reports are made: in threads, few at a time.
+"""Where pages and reports are made: off the loop, few at a time.
 
-Every thread that computes keeps the event loop from its work for a moment, however little each does. Two is what
-there is to gain from; those who wait for a place are counted as well, and beyond that nobody is let in.
+Every thread that computes keeps the event loop from its work for a moment, however little it does, and several are no
+sooner done than one, as they share the interpreter's lock. Those who wait for a place are counted as well, and beyond
+that nobody is let in.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
 
 #: computing at once, and waiting for that
-AT_ONCE, WAITING = 2, 16
+AT_ONCE, WAITING = 1, 16
 
 
 class Busy(Exception):  # noqa: N818 -- says what is the case
@@ -41,12 +43,21 @@ class Few:
 
 
 class Threads:
-    """Calls functions in threads, few at a time."""
+    """Calls functions in threads of its own, of which there are `at_once`, whoever it is for."""
 
     def __init__(self, *, at_once: int = AT_ONCE, waiting: int = WAITING) -> None:
         self._few = Few(at_once=at_once, waiting=waiting)
+        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="surface")
 
     async def __call__(self, function: Callable[[], T]) -> T:
-        """Call `function`. Raises Busy where too many wait."""
+        """Call `function` for somebody who asks from outside. Raises Busy where too many wait."""
         async with self._few.place():
-            return await asyncio.to_thread(function)
+            return await self.own(function)
+
+    async def own(self, function: Callable[[], T]) -> T:
+        """Call `function` for the daemon itself, or for who was let in already."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+
+    def aside(self, function: Callable[[], object]) -> None:
+        """Have `function` called some time, and nobody wait for it; may be called from threads."""
+        self._pool.submit(function)

@@ -1,11 +1,10 @@
 """What the daemon shows over HTTP: pages, metrics, probes, the report as JSON. Nothing can be changed here.
 
-Whatever costs something is made in a thread, at most two at a time and a few more waiting, so that neither a thousand
-volumes nor a thousand clients hold up the loop; who comes when all of that is taken is told to come again. Probes
-answer at once. A probe's answer is one word, or the reasons why not.
+Whatever costs something is made in a thread, one thing after the other, and forecasts in another, with a few more
+waiting, so that neither a thousand volumes nor a thousand clients hold up the loop; who comes when all of that is taken
+is told to come again. Probes answer at once. A probe's answer is one word, or the reasons why not.
 """
 
-import asyncio
 import gzip
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
@@ -54,8 +53,8 @@ class Web:
     """The ASGI application, `changes`, which is to be told of events and to be run, and the `report` that all show.
 
     `alive` gives why the daemon is not alive, or ""; `ready` why it is not ready. `report` and the collectors of
-    `metrics` are called from threads, and so is `plan`; `history` reads the journal; `explain` and `diagnose` look at
-    Longhorn, `explain` raising Unknown for what is no volume.
+    `metrics` are called in `threads`, and `plan`, which may take seconds, in `forecasts`; `history` reads the journal;
+    `explain` and `diagnose` look at Longhorn, `explain` raising Unknown for what is no volume.
     """
 
     def __init__(
@@ -69,13 +68,14 @@ class Web:
         plan: Callable[[timedelta], Plan],
         explain: Callable[[str], Awaitable[Callable[[], Explanation]]],
         diagnose: Callable[[], Awaitable[Diagnosis]],
+        threads: Threads,
+        forecasts: Threads,
     ) -> None:
-        threads = Threads()
         versions = Versions()
-        shown = Kept(lambda: versions(report()), linger=_LINGER)
+        shown = Kept(lambda: versions(report()), linger=_LINGER, aside=threads.aside)
         #: the report that all show; to be called from threads
         self.report = lambda: shown().report
-        self.changes = Changes(version=lambda: shown.fresh().version, thread=asyncio.to_thread)
+        self.changes = Changes(version=lambda: shown.fresh().version, thread=threads.own)
         pages = Pages(
             shown=shown,
             history=history,
@@ -83,11 +83,12 @@ class Web:
             explain=explain,
             diagnose=diagnose,
             threads=threads,
+            forecasts=forecasts,
         )
         self.app = Starlette(
             routes=[
                 *pages.routes,
-                *questions.routes(plan=plan, explain=explain),
+                *questions.routes(plan=plan, explain=explain, threads=threads, forecasts=forecasts),
                 *_machines(report=self.report, metrics=metrics, threads=threads),
                 *_probes(alive=alive, ready=ready),
                 Route("/events", self._events),

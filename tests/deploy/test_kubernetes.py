@@ -16,6 +16,7 @@ from starlette.routing import Route
 from lhbackupd.config import check, load
 from lhbackupd.core.model import Patience
 from lhbackupd.daemon import GRACE
+from lhbackupd.surface.threads import Threads
 from lhbackupd.surface.web import Web
 from tests.deploy.alarms import ROOT
 
@@ -189,6 +190,8 @@ def test_probes_ask_for_what_is_served_on_the_port_of_the_image() -> None:
         plan=nothing,
         explain=nothing,
         diagnose=nothing,
+        threads=Threads(),
+        forecasts=Threads(at_once=1),
     )
     served = {route.path for route in web.app.routes if isinstance(route, Route)}
     container = daemon(only("deployment.yaml"))

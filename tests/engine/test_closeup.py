@@ -10,16 +10,20 @@ from tests.rig import MIB, Rig
 pytestmark = pytest.mark.looptime
 
 
+async def last(*runs: Run) -> tuple[Run, ...]:
+    """What a journal has of a volume."""
+    return runs
+
+
 async def test_a_close_up_shows_backups_and_runs_and_the_snapshots_of_an_attached_volume(rig: Rig) -> None:
     await rig.volume("db", data=MIB)
     async with rig.daemon(rig.config(cron='"0 2 * * *"')) as engine:
         (run,) = await rig.finished(1)
-        history = engine.keeper.books.history
-        detached = await close_up(engine.api, "db", history)
+        detached = await close_up(engine.api, "db", last(run))
         await rig.call("POST", "/sim/pods", {"name": "db-0", "namespace": "shop", "volume": "db", "node": "node-1"})
         await rig.clock.sleep(30)
-        attached = await close_up(engine.api, "db", history)
-        missing = await close_up(engine.api, "nothing", history)
+        attached = await close_up(engine.api, "db", last(run))
+        missing = await close_up(engine.api, "nothing", last())
     assert detached.runs == (run,)
     assert detached.chain is None
     assert [backup.name for backup in detached.backups or ()] == [run.backup]
@@ -29,7 +33,7 @@ async def test_a_close_up_shows_backups_and_runs_and_the_snapshots_of_an_attache
 
 
 async def test_what_cannot_be_read_is_said_and_the_rest_shown(rig: Rig) -> None:
-    async def broken(_volume: str) -> tuple[Run, ...]:
+    async def broken() -> tuple[Run, ...]:
         raise JournalError("the disk is gone")
 
     await rig.volume("db", data=MIB)
@@ -38,7 +42,7 @@ async def test_what_cannot_be_read_is_said_and_the_rest_shown(rig: Rig) -> None:
     engine = await rig.assembled(rig.config(cron='"0 5 * * *"'))
     for action in ("backupListByVolume", "snapshotList"):
         await rig.call("POST", "/sim/faults", {"kind": "status", "match": {"action": action}})
-    seen = await close_up(engine.api, "db", broken)
+    seen = await close_up(engine.api, "db", broken())
     assert seen.volume
     assert [fault.partition(":")[0] for fault in seen.faults] == [
         "the disk is gone",
@@ -46,6 +50,6 @@ async def test_what_cannot_be_read_is_said_and_the_rest_shown(rig: Rig) -> None:
         "its snapshots could not be read",
     ]
     await rig.call("POST", "/sim/faults", {"kind": "status", "match": {"path": "/v1/volumes/db"}})
-    (_, fault) = (await close_up(engine.api, "db", broken)).faults
+    (_, fault) = (await close_up(engine.api, "db", broken())).faults
     assert fault.startswith("the volume could not be read: ")
     engine.journal.close()

@@ -13,6 +13,7 @@ from lhbackupd.surface.explanation import Explanation
 from lhbackupd.surface.findings import Diagnosis, Finding, Level, ok
 from lhbackupd.surface.foresight import Foreseen
 from lhbackupd.surface.plan import plan
+from lhbackupd.surface.threads import Threads
 from lhbackupd.surface.web import Web
 from tests.surface.house import NOON, House
 
@@ -48,5 +49,7 @@ def web(
         "plan": lambda span: plan(house.sources, span),
         "explain": look,
         "diagnose": examine,
+        "threads": Threads(),
+        "forecasts": Threads(at_once=1, waiting=8),
     }
     return Web(**{**parts, **instead})

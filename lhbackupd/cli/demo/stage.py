@@ -45,7 +45,7 @@ async def daemon(clock: Clock, *, folder: Path, port: int, tell: Tell) -> AsyncI
     path = folder / "config.toml"
     await asyncio.to_thread(path.write_text, CONFIG.format(port=port, folder=folder))
     config = load(path, {})
-    worker, longhorn, stop = Worker(), connect(config, clock=clock), asyncio.Event()
+    worker, longhorn, stop = Worker("journal"), connect(config, clock=clock), asyncio.Event()
     try:
         engine = await assemble(config, clock=clock, longhorn=longhorn, offload=worker, tell=tell)
         try:

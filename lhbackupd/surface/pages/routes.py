@@ -41,7 +41,7 @@ class History(Protocol):
 
 
 class Pages:
-    """Makes each page. `shown` and `plan` are called from threads."""
+    """Makes each page, in `threads`. `shown` is called there, and `plan` in `forecasts`."""
 
     def __init__(
         self,
@@ -52,12 +52,11 @@ class Pages:
         explain: Callable[[str], Awaitable[Callable[[], Explanation]]],
         diagnose: Callable[[], Awaitable[Diagnosis]],
         threads: Threads,
+        forecasts: Threads,
     ) -> None:
         self._shown = shown
         self._history = history
         self._threads = threads
-        # runs write into the journal through the one thread in which it is read: never are two readers before them
-        self._turn = asyncio.Lock()
 
         async def look(name: str) -> Explanation:
             return await threads(await explain(name))
@@ -66,7 +65,7 @@ class Pages:
             return await diagnose()
 
         async def forecast(reach: str) -> Plan:
-            return await threads(partial(plan, read_span(reach)))
+            return await forecasts(partial(plan, read_span(reach)))
 
         self._looked, self._examined = Recalled(look, seconds=_LOOK), Recalled(examine, seconds=_EXAMINE)
         self._forecast = Recalled(forecast, seconds=_LOOK)
@@ -129,8 +128,7 @@ class Pages:
     async def _read(self, *, volume: str | None, policy: str | None, limit: int) -> tuple[tuple[Run, ...], str]:
         """Finished runs, or why they cannot be read."""
         try:
-            async with self._turn:
-                return await self._history(volume=volume, policy=policy, limit=limit), ""
+            return await self._history(volume=volume, policy=policy, limit=limit), ""
         except JournalError as error:
             return (), str(error)
 
