@@ -25,7 +25,7 @@ def command(run: str, config_path: Path, wait: bool, as_json: bool) -> None:
     daemon cannot be reached.
 
     \b
-    lhbackupd cancel 69a4f30c1b22aa --wait
+    lhbackupd cancel 69a4f30c1b22aa7d03e9 --wait
     """
     config = read_config(config_path)
     raw, state = order(config, "/v1/cancel", {"run": run}, RunState)

@@ -137,7 +137,7 @@ class Journal:
         if not runs:
             return frozenset()
         with self._errors("written"), self.engine.begin() as connection:
-            connection.execute(self._insert(RUNS).on_conflict_do_nothing(), [_row(run) for run in runs])
+            connection.execute(self._new(), [_row(run) for run in runs])
             return frozenset(connection.scalars(sa.select(RUNS.c.id).where(RUNS.c.id.in_([run.id for run in runs]))))
 
     def save(self, run: Run) -> None:
@@ -150,8 +150,12 @@ class Journal:
         with self._errors("written"), self.engine.begin() as connection:
             connection.execute(RUNS.update().where(RUNS.c.id == run.id).values(_row(run)))
             if successor is not None:
-                connection.execute(self._insert(RUNS).on_conflict_do_nothing(), _row(successor))
+                connection.execute(self._new(), _row(successor))
             connection.execute(self._word(protection))
+
+    def _new(self) -> sa.Executable:
+        """Leaves alone what is known already, and nothing else: an id that another run has is an error."""
+        return self._insert(RUNS).on_conflict_do_nothing(index_elements=["policy", "volume", "due", "attempt"])
 
     def say(self, protection: Protection) -> None:
         """Write down what is known of a volume under a policy now."""

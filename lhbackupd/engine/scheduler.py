@@ -42,9 +42,9 @@ def schedule(policy: str, volume: str) -> Key:
 
 
 def queued_run(key: Key, *, due: datetime, now: datetime) -> Run:
-    """The run that a firing asks for. Its id sorts by due time."""
+    """The run that a firing asks for. Its id sorts by due time; thousands that are due at once all have their own."""
     policy, volume = key
-    run_id = f"{int(due.timestamp()):08x}{secrets.token_hex(3)}"
+    run_id = f"{int(due.timestamp()):08x}{secrets.token_hex(6)}"
     return Run(id=run_id, policy=policy, volume=volume, due=due, queued_at=now)
 
 

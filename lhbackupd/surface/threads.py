@@ -1,8 +1,8 @@
 """Where pages and reports are made: off the loop, few at a time.
 
 Every thread that computes keeps the event loop from its work for a moment, however little it does, and several are no
-sooner done than one, as they share the interpreter's lock. Those who wait for a place are counted as well, and beyond
-that nobody is let in.
+sooner done than one, as they share the interpreter's lock. There are two, so that a page does not wait for what takes
+long. Those who wait for a place are counted as well, and beyond that nobody is let in.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 #: computing at once, and waiting for that
-AT_ONCE, WAITING = 1, 16
+AT_ONCE, WAITING = 2, 16
 
 
 class Busy(Exception):  # noqa: N818 -- says what is the case

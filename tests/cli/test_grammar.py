@@ -202,7 +202,7 @@ async def test_what_json_prints_is_one_versioned_document_whose_fields_the_docs_
         file.write_text(file.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
         run = ""
         for path in READERS:
-            words = [run if word == "69a4f30c1b22aa" else word for word in examples(path)[0] if word != "--wait"]
+            words = [run if word == "69a4f30c1b22aa7d03e9" else word for word in examples(path)[0] if word != "--wait"]
             text = await asyncio.to_thread(call, path, file, *words)
             assert text.exit_code in {0, 1}, (path, text.output)
             assert "\x1b" not in text.output, f"{path}: colours where there is no terminal"

@@ -54,6 +54,13 @@ def test_the_same_due_time_of_a_schedule_is_enqueued_once(journal: Journal) -> N
     assert [run.id for run in journal.unfinished()] == ["r1", "r3"]
 
 
+def test_a_run_with_the_id_of_another_is_no_run_that_is_known_already(journal: Journal) -> None:
+    journal.enqueue([a_run("r1")])
+    with pytest.raises(JournalError, match=r"cannot be written: UNIQUE constraint failed: lhbackupd_runs\.id"):
+        journal.enqueue([a_run("r2", volume="third"), a_run("r1", volume="other")])
+    assert journal.unfinished() == (a_run("r1"),)
+
+
 def test_a_move_is_read_back_as_it_was_written(journal: Journal) -> None:
     journal.enqueue([a_run()])
     moved = replace(

@@ -12,7 +12,7 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 
 from lhbackupd.core.model import Policy
 from lhbackupd.engine.journal import Journal
-from lhbackupd.engine.scheduler import Firing, Key, Scheduler, schedule
+from lhbackupd.engine.scheduler import Firing, Key, Scheduler, queued_run, schedule
 from lhbackupd.engine.trigger import CronTrigger
 
 START = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
@@ -69,6 +69,11 @@ def test_a_schedule_fires_once_at_its_due_time_and_moves_on(desk: Desk) -> None:
     assert desk.fire() == [("db", at("02T02:00:00"))]
     assert desk.fire() == []
     assert desk.scheduler.next_wakeup() == at("03T02:00:00")
+
+
+def test_runs_that_are_due_in_one_second_have_ids_of_their_own() -> None:
+    many = 50_000
+    assert len({queued_run(("nightly", f"v{one}"), due=START, now=START).id for one in range(many)}) == many
 
 
 def test_a_firing_that_was_not_moved_on_is_found_again(desk: Desk) -> None:

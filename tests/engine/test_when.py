@@ -1,6 +1,8 @@
 """When runs come: in a spread, after a volume was let go, and only while a window is open."""
 
 from datetime import datetime, timedelta
+from itertools import chain, count
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -39,6 +41,18 @@ async def pod_gone(rig: Rig, volume: str = "db") -> None:
 
 async def at(rig: Rig, moment: datetime) -> None:
     await rig.clock.sleep((moment - rig.clock.now()).total_seconds())
+
+
+async def test_an_id_that_is_drawn_twice_costs_a_moment_and_no_run(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = chain(["5eed5eed5eed"] * 2, map("{:012x}".format, count(1)))
+    monkeypatch.setattr("lhbackupd.engine.scheduler.secrets", SimpleNamespace(token_hex=lambda _: next(drawn)))
+    for name in ("one", "two"):
+        await rig.volume(name, data=MIB)
+    async with rig.daemon(rig.config()) as engine:
+        await rig.finished(2)
+        assert {run.volume for run in engine.journal.history()} == {"one", "two"}
+        await promises.hold(rig, engine)
+    assert rig.outcomes() == [Outcome.COMPLETED] * 2
 
 
 async def test_volumes_of_a_spread_run_at_their_own_moments(rig: Rig) -> None:
