@@ -25,14 +25,11 @@ from lhbackupd.engine.rules import Rules
 from lhbackupd.engine.scheduler import Scheduler
 from lhbackupd.engine.wreck import put_aside
 from lhbackupd.longhorn.api import Api
-from lhbackupd.longhorn.client import Longhorn
+from lhbackupd.longhorn.client import CONNECTIONS, Longhorn
 from lhbackupd.longhorn.gateway import Gateway
 from lhbackupd.longhorn.request import Exchange
 
 T = TypeVar("T")
-
-#: requests to Longhorn that are under way at once, for runs and polls
-CONNECTIONS = 16
 
 
 class AlreadyRunning(Exception):  # noqa: N818 -- says what is the case

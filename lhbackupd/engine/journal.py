@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 import sqlalchemy as sa
@@ -46,7 +47,9 @@ class Journal:
         self.name = file or self._url.render_as_string(hide_password=True)
         if readonly and self._url.get_backend_name() == "sqlite":
             # without this SQLite would make an empty file of a name that does not exist
-            self._url = self._url.set(database=f"file:{self._url.database}", query={"mode": "ro", "uri": "true"})
+            self._url = self._url.set(
+                database=f"file:{quote(self._url.database or '')}", query={"mode": "ro", "uri": "true"}
+            )
         self.engine = self._engine()
         self._insert = postgresql.insert if self.engine.dialect.name == "postgresql" else sqlite.insert
         #: random, made with the journal; "" until `open`

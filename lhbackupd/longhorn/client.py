@@ -38,6 +38,8 @@ from lhbackupd.longhorn.request import (
 from lhbackupd.longhorn.verdict import UNAUTHORISED, Answer, fault_of
 
 SETTING = "allow-recurring-job-while-volume-detached"
+#: requests that are under way at once
+CONNECTIONS = 16
 
 #: failures before anything of the request was sent
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
@@ -66,7 +68,7 @@ class Longhorn:
         client_key: Path | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         observe: Callable[[Exchange], None] | None = None,
-        max_connections: int = 16,
+        max_connections: int = CONNECTIONS,
         offload: Offload = asyncio.to_thread,
     ) -> None:
         self._base = address(url)

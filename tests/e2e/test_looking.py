@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from lhbackupd.assembly import CONNECTIONS
+from lhbackupd.longhorn.client import CONNECTIONS
 from tests.e2e.harness import Daemon, Stage, backing_up, policy, write_config
 from tests.e2e.processes import until
 

@@ -201,6 +201,18 @@ def test_whose_journal_it_is_can_be_read_without_changing_it(journal: Journal, t
     assert (tmp_path / "state.db").read_bytes() == before
 
 
+def test_a_path_is_no_url_where_a_journal_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "backups #1"
+    folder.mkdir()
+    made = Journal(url=f"sqlite:///{folder}/state.db")
+    made.open()
+    made.enqueue([finished(a_run())])
+    reader = Journal(url=f"sqlite:///{folder}/state.db", readonly=True)
+    assert reader.history() == (finished(a_run()),)
+    reader.close()
+    made.close()
+
+
 def test_a_journal_of_a_newer_version_is_not_identified(journal: Journal, tmp_path: Path) -> None:
     with journal.engine.begin() as connection:
         connection.execute(sa.text("UPDATE lhbackupd_facts SET value = :v WHERE name = 'version'"), {"v": VERSION + 1})
