@@ -54,6 +54,8 @@ class _Nights:
 
     #: attach cycles of ours, per night
     cycles: float
+    #: volumes that no night has attached
+    left: int
     #: writes that no completed backup of their volume followed
     missed: int
 
@@ -65,7 +67,8 @@ async def measure(size: Size) -> list[Row]:
         plain = await _nights(made, volumes, size, number=1)
         job = await native.run(made, volumes, at_once=size.at_once, seconds=60.0 * size.volumes / size.nodes)
     count = partial(Row, unit="", kind=Kind.COUNT, speed=VIRTUAL, count=size.volumes, native=job.cycles)
-    missed = partial(count, what="  writes that no backup followed", bound=0, native=None)
+    none = partial(count, bound=0, native=None)
+    missed = partial(none, what="  writes that no backup followed")
     rows = [
         count(
             name="touch-cycles",
@@ -75,6 +78,7 @@ async def measure(size: Size) -> list[Row]:
             beside=size.volumes,
             bound=size.volumes,
         ),
+        none(name="touch-left", what="  volumes that were left out", value=plain.left),
         missed(name="touch-missed", value=plain.missed),
     ]
     if "no_touch" in Policy.model_fields:
@@ -118,8 +122,12 @@ async def _nights(made: Stage, volumes: list[str], size: Size, *, number: int, e
             await _until(made, _next(made.clock.now()) + _WRITTEN)
     entries = (await made.ledger.read())[since:]
     saved = {entry["volume"] for entry in entries if entry["kind"] == "backup-completed"}
-    cycles = sum(hold.cycles for hold in holds(entries, prefix="lhbackupd:"))
-    return _Nights(cycles=cycles / number, missed=len(set(written) - saved))
+    found = holds(entries, prefix="lhbackupd:")
+    return _Nights(
+        cycles=sum(hold.cycles for hold in found) / number,
+        left=len(set(volumes) - {hold.volume for hold in found}),
+        missed=len(set(written) - saved),
+    )
 
 
 def _next(now: datetime) -> datetime:
