@@ -70,7 +70,6 @@ class Engine:
     inventory: Inventory
     keeper: Keeper
     longhorn: Longhorn
-    api: Api
     origin: Origin
     audit: Audit
 
@@ -179,6 +178,5 @@ async def assemble(
         inventory=inventory,
         keeper=keeper,
         longhorn=longhorn,
-        api=api,
         origin=origin,
     )

@@ -196,7 +196,7 @@ async def test_what_json_prints_is_one_versioned_document_whose_fields_the_docs_
         await stage.longhorn.allow(True)
         await stage.longhorn.create("pvc-4f1c2a", data=8 * 2**20)
         daemon = await stage.daemon(policy("nightly"))
-        port = json.loads(await daemon.process.says('"action": "listening"'))["port"]
+        port = await daemon.port()
         await daemon.scheduled("pvc-4f1c2a", "nightly")
         file = tmp_path / "config.toml"
         file.write_text(file.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))

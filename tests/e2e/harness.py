@@ -129,11 +129,15 @@ class Daemon:
 
         return await until(f"{count} runs to finish", look)
 
+    async def port(self) -> int:
+        """Where it serves its pages."""
+        found: int = json.loads(await self.process.says('"action": "listening"'))["port"]
+        return found
+
     async def ready(self) -> bool:
         """Whether `/readyz` says yes."""
-        line = await self.process.says('"action": "listening"')
         async with httpx.AsyncClient(trust_env=False) as http:
-            answer = await http.get(f"http://127.0.0.1:{json.loads(line)['port']}/readyz")
+            answer = await http.get(f"http://127.0.0.1:{await self.port()}/readyz")
         return answer.status_code == httpx.codes.OK
 
     async def finished_attempt(self, number: int, volume: str = "db") -> Run:

@@ -1,7 +1,6 @@
 """The HTTP surface is attacked while a run goes on: the run does not notice, and who has a right to is answered."""
 
 import asyncio
-import json
 import time
 from collections import Counter
 from functools import partial
@@ -23,11 +22,6 @@ BOUND = 3.0
 SILENT = partial(attacks.crowd, raw=b"", count=10 * CONNECTIONS)
 SLOW = partial(attacks.crowd, raw=b"GET / HTTP/1.1\r\nX-Slow: ", count=10 * CONNECTIONS)
 LISTENING = partial(attacks.crowd, raw=b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n", count=100)
-
-
-async def port_of(daemon: Daemon) -> int:
-    found: int = json.loads(await daemon.process.says('"action": "listening"'))["port"]
-    return found
 
 
 def seconds(run: Run) -> float:
@@ -65,7 +59,7 @@ def files(daemon: Daemon) -> int:
 async def test_a_run_does_not_notice(stage: Stage, attack: Attack, answers: set[str]) -> None:
     await stage.longhorn.slow_backups("db", 60.0)
     daemon = await stage.daemon()
-    port = await port_of(daemon)
+    port = await daemon.port()
     await daemon.due("db")
     (quiet,) = await daemon.finished()
     before = memory(daemon)
@@ -104,7 +98,7 @@ async def test_a_run_does_not_notice(stage: Stage, attack: Attack, answers: set[
 
 async def test_of_ten_times_as_many_connections_only_so_many_are_kept(stage: Stage) -> None:
     daemon = await stage.daemon()
-    port, stop = await port_of(daemon), asyncio.Event()
+    port, stop = await daemon.port(), asyncio.Event()
     got: Counter[str] = Counter()
     holding = asyncio.create_task(SILENT(port, stop, got=got))
 
@@ -128,7 +122,7 @@ async def test_of_ten_times_as_many_connections_only_so_many_are_kept(stage: Sta
 
 async def test_streams_are_few_and_do_not_hold_up_the_end(stage: Stage) -> None:
     daemon = await stage.daemon()
-    port, stop = await port_of(daemon), asyncio.Event()
+    port, stop = await daemon.port(), asyncio.Event()
     reader, writer = await attacks.connect(port)
     writer.write(head("/events", "GET"))
     assert b"200 OK" in await reader.readline()
@@ -149,7 +143,7 @@ async def test_streams_are_few_and_do_not_hold_up_the_end(stage: Stage) -> None:
 
 async def test_nothing_is_changed_over_tcp(stage: Stage) -> None:
     daemon = await stage.daemon()
-    port, done = await port_of(daemon), asyncio.Event()
+    port, done = await daemon.port(), asyncio.Event()
     done.set()
     before = await stage.longhorn.seq()
     got = await attacks.changing_methods(port, done)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import sqlite3
 from datetime import timedelta
 from typing import Any
@@ -22,7 +21,7 @@ PATIENCE = 4.0
 
 async def shown(daemon: Daemon, path: str) -> httpx.Response:
     """What the daemon answers to somebody who is not patient."""
-    port = json.loads(await daemon.process.says('"action": "listening"'))["port"]
+    port = await daemon.port()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False) as http:
         return await http.get(path)
 

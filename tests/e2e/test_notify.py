@@ -51,7 +51,7 @@ async def test_a_failure_and_its_recovery_arrive_and_no_secret_is_shown_anywhere
         await until("failure and recovery to be told", told)
         assert titles(known) == ["lhbackupd: Backup of shop/db failed", "lhbackupd: shop/db is backed up again"]
         assert pings(known) == ["/start", "/fail", "/start", ""]
-        port = json.loads(await daemon.process.says('"action": "listening"'))["port"]
+        port = await daemon.port()
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
             shown = {path: (await http.get(path)).text for path in ("/", "/status.json", "/metrics", "/readyz")}
         assert 'lhbackupd_notifications_total{channel="ops",outcome="delivered"} 2.0' in shown["/metrics"]

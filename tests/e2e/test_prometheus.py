@@ -1,6 +1,5 @@
 """A real Prometheus scrapes a real daemon, and loads the rules; Debian's package, which .ci/run sees to."""
 
-import json
 import shutil
 import socket
 from collections.abc import AsyncIterator
@@ -12,7 +11,7 @@ import pytest
 import yaml
 
 from tests.deploy.alarms import RULES, alarms
-from tests.e2e.harness import Daemon, Stage
+from tests.e2e.harness import Stage
 from tests.e2e.processes import Process, until
 
 pytestmark = [
@@ -40,7 +39,7 @@ async def prometheus(stage: Stage, tmp_path: Path) -> AsyncIterator[httpx.AsyncC
     process = await Process.execute(
         "prometheus",
         "prometheus",
-        f"--config.file={configuration(tmp_path, f'127.0.0.1:{await port(daemon)}')}",
+        f"--config.file={configuration(tmp_path, f'127.0.0.1:{await daemon.port()}')}",
         f"--storage.tsdb.path={tmp_path / 'tsdb'}",
         f"--web.listen-address={address}",
         environ={},
@@ -52,11 +51,6 @@ async def prometheus(stage: Stage, tmp_path: Path) -> AsyncIterator[httpx.AsyncC
             yield api
     finally:
         await process.close()
-
-
-async def port(daemon: Daemon) -> int:
-    found: int = json.loads(await daemon.process.says('"action": "listening"'))["port"]
-    return found
 
 
 async def ask(api: httpx.AsyncClient, path: str, **query: str) -> Any:

@@ -5,6 +5,7 @@ import pytest
 from lhbackupd.core.model import Run
 from lhbackupd.engine.closeup import close_up
 from lhbackupd.engine.journal import JournalError
+from lhbackupd.longhorn.api import Api
 from tests.rig import MIB, Rig
 
 pytestmark = pytest.mark.looptime
@@ -19,11 +20,11 @@ async def test_a_close_up_shows_backups_and_runs_and_the_snapshots_of_an_attache
     await rig.volume("db", data=MIB)
     async with rig.daemon(rig.config(cron='"0 2 * * *"')) as engine:
         (run,) = await rig.finished(1)
-        detached = await close_up(engine.api, "db", last(run))
+        detached = await close_up(Api(longhorn=engine.longhorn), "db", last(run))
         await rig.call("POST", "/sim/pods", {"name": "db-0", "namespace": "shop", "volume": "db", "node": "node-1"})
         await rig.clock.sleep(30)
-        attached = await close_up(engine.api, "db", last(run))
-        missing = await close_up(engine.api, "nothing", last())
+        attached = await close_up(Api(longhorn=engine.longhorn), "db", last(run))
+        missing = await close_up(Api(longhorn=engine.longhorn), "nothing", last())
     assert detached.runs == (run,)
     assert detached.chain is None
     assert [backup.name for backup in detached.backups or ()] == [run.backup]
@@ -42,7 +43,7 @@ async def test_what_cannot_be_read_is_said_and_the_rest_shown(rig: Rig) -> None:
     engine = await rig.assembled(rig.config(cron='"0 5 * * *"'))
     for action in ("backupListByVolume", "snapshotList"):
         await rig.call("POST", "/sim/faults", {"kind": "status", "match": {"action": action}})
-    seen = await close_up(engine.api, "db", broken())
+    seen = await close_up(Api(longhorn=engine.longhorn), "db", broken())
     assert seen.volume
     assert [fault.partition(":")[0] for fault in seen.faults] == [
         "the disk is gone",
@@ -50,6 +51,6 @@ async def test_what_cannot_be_read_is_said_and_the_rest_shown(rig: Rig) -> None:
         "its snapshots could not be read",
     ]
     await rig.call("POST", "/sim/faults", {"kind": "status", "match": {"path": "/v1/volumes/db"}})
-    (_, fault) = (await close_up(engine.api, "db", broken())).faults
+    (_, fault) = (await close_up(Api(longhorn=engine.longhorn), "db", broken())).faults
     assert fault.startswith("the volume could not be read: ")
     engine.journal.close()

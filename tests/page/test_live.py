@@ -1,6 +1,5 @@
 """Pages that keep themselves up to date: over one stream, without taking anything from who reads them."""
 
-import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -96,7 +95,7 @@ async def test_a_real_run_of_the_real_daemon_is_watched_to_its_end(tmp_path: Pat
         await stage.longhorn.create("db", data=8 * 2**20)
         await stage.longhorn.slow_backups("db", 90.0)
         daemon = await stage.daemon(policy())
-        port = json.loads(await daemon.process.says('"action": "listening"'))["port"]
+        port = await daemon.port()
         page = await visit(f"http://127.0.0.1:{port}/")
         await page.evaluate("window.same = true")
         heading = page.get_by_role("heading", level=1)

@@ -7,6 +7,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from lhbackupd.core.cluster import Backup
+from lhbackupd.display import PLANS
 from lhbackupd.engine.closeup import CloseUp
 from lhbackupd.surface.explain import check_known, explain
 from lhbackupd.surface.explanation import Explanation
@@ -50,6 +51,6 @@ def web(
         "explain": look,
         "diagnose": examine,
         "threads": Threads(),
-        "forecasts": Threads(at_once=1, waiting=8),
+        "forecasts": Threads(at_once=1, waiting=PLANS),
     }
     return Web(**{**parts, **instead})
