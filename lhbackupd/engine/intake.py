@@ -26,7 +26,7 @@ T = TypeVar("T")
 #: due schedules written into the journal in one transaction
 BATCH = 500
 #: of them, so many are told of (log, metrics, exposure) before others have the loop again
-_TOLD = 50
+_TOLD = 10
 _INSTANT = timedelta(microseconds=1)
 
 

@@ -34,8 +34,6 @@ _AGAIN = timedelta(seconds=2)
 #: how long a run that met a defect of ours is left alone
 _DEFECT = timedelta(seconds=10)
 
-#: decided on before others have the loop again
-_SLICE = 50
 #: seconds after which all are looked at again, whatever has happened: windows close, and evidence grows old
 OLD = 10.0
 
@@ -127,7 +125,7 @@ class Lobby:
     async def _sweep(self, now: datetime) -> list[tuple[Run, Slot]]:
         """Decide on all, put those that could start in order, and tell those that have no slot why."""
         self.stale, self._swept, self._queue = False, self._clock.monotonic(), Queue()
-        ready = [run async for run in sliced(self.runs.values(), _SLICE) if await self._ready(run, now)]
+        ready = [run async for run in sliced(self.runs.values()) if await self._ready(run, now)]
         self.next = min(self._moments(now), default=None)
         if not ready:
             return []

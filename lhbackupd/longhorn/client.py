@@ -39,7 +39,7 @@ from lhbackupd.longhorn.verdict import UNAUTHORISED, Answer, fault_of
 
 SETTING = "allow-recurring-job-while-volume-detached"
 #: requests that are under way at once
-CONNECTIONS = 16
+CONNECTIONS = 8
 
 #: failures before anything of the request was sent
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
