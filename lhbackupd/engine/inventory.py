@@ -28,8 +28,8 @@ _BY_NAME = 50
 _AT_ONCE, _ASKING = 8, 2.0
 #: between two polls Longhorn has at least so many times as long to rest as the last one took
 _REST = 10
-#: and we so many times as long as the processor time that it took us: with what follows a poll, a 20th of one core
-_SHARE = 30
+#: and we so many times as long as the processor time that it took us: with what follows a poll, a 25th of one core
+_SHARE = 36
 #: but polls are never further apart than this, in seconds, unless they are configured to be
 _RAREST = 120.0
 

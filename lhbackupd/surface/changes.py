@@ -24,7 +24,7 @@ LISTENERS = 16
 #: seconds between two looks, without a word, and of one stream; real ones: they are for networks and browsers
 LOOK, QUIET, LONGEST = 1.0, 15.0, 900.0
 #: a look is followed by a rest of so many times as long, and of so many while nobody listens
-_REST, _UNHEARD = 10.0, 50.0
+_REST, _UNHEARD = 10.0, 100.0
 
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
 

@@ -71,7 +71,7 @@ async def test_a_volume_is_folded_only_when_it_is_not_as_it_was(rig: Rig, folded
         assert exposed.since is not None
 
 
-@pytest.mark.parametrize(("cost", "apart"), [(0.1, 15), (2.0, 60), (100.0, 120)])
+@pytest.mark.parametrize(("cost", "apart"), [(0.1, 15), (2.0, 72), (100.0, 120)])
 async def test_the_more_processor_time_a_poll_takes_the_rarer_they_come(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, cost: float, apart: int
 ) -> None:
