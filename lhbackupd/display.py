@@ -24,6 +24,7 @@ from lhbackupd.surface.foresight import Foresight, fits, foresee
 from lhbackupd.surface.gauges import Gauges
 from lhbackupd.surface.goals import Goals
 from lhbackupd.surface.report import Report
+from lhbackupd.surface.series import Series
 from lhbackupd.surface.status import Sources
 from lhbackupd.surface.threads import Threads
 
@@ -64,8 +65,15 @@ class Display:
             offload=self._reader,
             foresight=self._foresight,
         )
+        series = Series()
+
+        def shown_next() -> Report:
+            made = report()
+            series.ahead(made.volumes)  # all lines anew take half a second, which no scrape should wait for
+            return made
+
         shown = web.Web(
-            report=report,
+            report=shown_next,
             metrics=metrics,
             alive=alive,
             ready=lambda: sources().unready(),
@@ -77,7 +85,7 @@ class Display:
             forecasts=forecasts,
         )
         for collector in (
-            Gauges(report=shown.report),
+            Gauges(report=shown.report, series=series),
             Goals(rules=lambda: sources().keeper.rules, now=clock.now, faults=faults),
             ProcessCollector(registry=None),
             PlatformCollector(registry=None),

@@ -45,7 +45,10 @@ class Exposure:
     @property
     def unprotected_since(self) -> datetime | None:
         """Since when there may be unprotected data, certain or not; None where there is none for all we know."""
-        return min((moment for moment in (self.since, self.doubt) if moment is not None), default=None)
+        since, doubt = self.since, self.doubt  # asked of every volume for every report and forecast
+        if since is None or doubt is None:
+            return since or doubt
+        return min(since, doubt)
 
     @property
     def certain(self) -> bool:

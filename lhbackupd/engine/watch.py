@@ -103,7 +103,7 @@ class Watch:
         if not self.exposures:
             return self._books.protected_until()
         known = tuple(self.exposures.items()) if keys is None else ((key, self.exposures.get(key)) for key in keys)
-        return {key: one.unprotected_since for key, one in known if one is not None and one.unprotected_since}
+        return {key: since for key, one in known if one is not None and (since := one.unprotected_since)}
 
     def polled(self, before: Picture, after: Picture) -> None:
         """Longhorn has been polled."""

@@ -26,9 +26,9 @@ _PLACES = frozenset({Wait.CLUSTER, Wait.NODE, Wait.TARGET})
 class Gauges(Collector):
     """Collects from the report; to be registered once."""
 
-    def __init__(self, *, report: Callable[[], Report]) -> None:
+    def __init__(self, *, report: Callable[[], Report], series: Series | None = None) -> None:
         self._report = report
-        self._series = Series()
+        self._series = series or Series()
 
     @override
     def collect(self) -> Iterator[Metric]:

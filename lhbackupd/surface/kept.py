@@ -15,7 +15,8 @@ from lhbackupd.surface.threads import Few
 K = TypeVar("K")
 T = TypeVar("T")
 
-#: how many times as long as it took something is kept, and given while a new one is made where it may linger
+#: something is kept for so many times as long as it took; where it may linger, it is given for so many times as long as
+#: it has ever taken: a report takes ten times as long when a night has begun as before, and nobody knows when one will
 KEEP, LINGER = 4.0, 20.0
 
 
@@ -41,6 +42,8 @@ class Kept(Generic[T]):
         self._lock = threading.Lock()
         #: when the making of what is there was begun, how long it is kept, and how long it lingers
         self._begun = self._until = self._lingers = float("-inf")
+        #: the longest that it ever took
+        self._longest = 0.0
         self._value: T
 
     def __call__(self) -> T:
@@ -65,7 +68,8 @@ class Kept(Generic[T]):
                 ended = self._clock()
                 took = ended - begun
                 self._begun, self._until = begun, ended + KEEP * took
-                self._lingers = ended + min(LINGER * took, self._linger)
+                self._longest = max(self._longest, took)
+                self._lingers = ended + min(LINGER * self._longest, self._linger)
             return self._value
 
 

@@ -54,7 +54,7 @@ def routes(
                 made = await explain(name)
             except Unknown as error:
                 return PlainTextResponse(f"{error}\n", status_code=404)
-            return _json(await threads.own(lambda: msgspec.json.encode(made())))
+            return _json(await threads.admitted(lambda: msgspec.json.encode(made())))
 
     return [Route("/plan.json", show_plan), Route("/explain/{volume:str}.json", show_volume)]
 

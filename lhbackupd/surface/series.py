@@ -138,6 +138,13 @@ class Series:
 
     def __init__(self) -> None:
         self._kept: dict[Key, _Lines] = {}
+        #: what lines were last written of, and those
+        self._written: tuple[Collection[CoveredVolume], list[tuple[str, ...]]] | None = None
+
+    def ahead(self, rows: Collection[CoveredVolume]) -> None:
+        """Write the lines of these rows before a scrape asks for them, if there ever was one."""
+        if self._written is not None:
+            self.lines(rows)
 
     def of(self, rows: Collection[CoveredVolume]) -> tuple[Volumes, ...]:
         """Every gauge of these volumes."""
@@ -152,15 +159,18 @@ class Series:
 
     def lines(self, rows: Collection[CoveredVolume]) -> list[tuple[str, ...]]:
         """The lines of each row, one for each gauge, "" where the row has none."""
-        before = self._kept
-        self._kept = kept = {}
+        if (written := self._written) is not None and written[0] is rows:
+            return written[1]
+        before, kept = self._kept, dict[Key, _Lines]()
         for row in rows:
             key = row.policy, row.volume
             former = before.get(key)
             if former is None or (former.row is not row and _told(former.row) != _told(row)):
                 former = _Lines(row, tuple(_write(row)))
             kept[key] = former
-        return [one.lines for one in kept.values()]
+        lines = [one.lines for one in kept.values()]
+        self._kept, self._written = kept, (rows, lines)
+        return lines
 
 
 def _write(row: CoveredVolume) -> Iterator[str]:

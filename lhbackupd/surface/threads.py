@@ -2,7 +2,8 @@
 
 Every thread that computes keeps the event loop from its work for a moment, however little it does, and several are no
 sooner done than one, as they share the interpreter's lock. There are two, so that a page does not wait for what takes
-long. Those who wait for a place are counted as well, and beyond that nobody is let in.
+long, and one for what the daemon does for itself, for which nobody who asks has to wait. Those who wait for a place are
+counted as well, and beyond that nobody is let in.
 """
 
 import asyncio
@@ -43,21 +44,26 @@ class Few:
 
 
 class Threads:
-    """Calls functions in threads of its own, of which there are `at_once`, whoever it is for."""
+    """Calls functions in threads of its own: in `at_once` of them for who asks, in one for the daemon itself."""
 
     def __init__(self, *, at_once: int = AT_ONCE, waiting: int = WAITING) -> None:
         self._few = Few(at_once=at_once, waiting=waiting)
-        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="surface")
+        self._asked = ThreadPoolExecutor(at_once, thread_name_prefix="surface")
+        self._own = ThreadPoolExecutor(1, thread_name_prefix="own")
 
     async def __call__(self, function: Callable[[], T]) -> T:
         """Call `function` for somebody who asks from outside. Raises Busy where too many wait."""
         async with self._few.place():
-            return await self.own(function)
+            return await self.admitted(function)
+
+    async def admitted(self, function: Callable[[], T]) -> T:
+        """Call `function` for who was let in already."""
+        return await asyncio.get_running_loop().run_in_executor(self._asked, function)
 
     async def own(self, function: Callable[[], T]) -> T:
-        """Call `function` for the daemon itself, or for who was let in already."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+        """Call `function` for the daemon itself."""
+        return await asyncio.get_running_loop().run_in_executor(self._own, function)
 
     def aside(self, function: Callable[[], object]) -> None:
         """Have `function` called some time, and nobody wait for it; may be called from threads."""
-        self._pool.submit(function)
+        self._own.submit(function)

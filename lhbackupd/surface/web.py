@@ -1,8 +1,8 @@
 """What the daemon shows over HTTP: pages, metrics, probes, the report as JSON. Nothing can be changed here.
 
-Whatever costs something is made in one of two threads, and forecasts in a third, with a few more waiting, so that
-neither a thousand volumes nor a thousand clients hold up the loop; who comes when all of that is taken is told to come
-again. Probes answer at once. A probe's answer is one word, or the reasons why not.
+Whatever costs something is made in one of two threads, and plans in a third, with a few more waiting, so that neither a
+thousand volumes nor a thousand clients hold up the loop; who comes when all of that is taken is told to come again.
+Probes answer at once. A probe's answer is one word, or the reasons why not.
 """
 
 import gzip

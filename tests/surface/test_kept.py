@@ -40,17 +40,27 @@ def test_what_costs_nothing_is_always_new() -> None:
 
 
 def test_what_lingers_is_given_while_a_new_one_is_made_aside() -> None:
-    costly, aside = Costly(0.1), list[Callable[[], object]]()
+    costly, aside = Costly(0.02), list[Callable[[], object]]()
     kept = Kept(costly, linger=5.0, clock=lambda: costly.now, aside=aside.append)
     assert kept() == 1
-    costly.now += KEEP * 0.1
+    costly.now += KEEP * 0.02
     assert (kept(), costly.made, len(aside)) == (1, 1, 1)
     aside.pop()()
     assert (kept(), costly.made, len(aside)) == (2, 2, 0)
-    costly.now += LINGER * 0.1
+    costly.now += LINGER * 0.02
     assert (kept(), len(aside)) == (3, 0), "nobody has asked for a long time: that is too old"
-    costly.now += KEEP * 0.1
+    costly.now += KEEP * 0.02
     assert (kept.fresh(), len(aside)) == (4, 0)
+
+
+def test_how_long_something_lingers_goes_by_the_longest_that_it_ever_took() -> None:
+    costly, aside = Costly(0.2), list[Callable[[], object]]()
+    kept = Kept(costly, linger=5.0, clock=lambda: costly.now, aside=aside.append)
+    assert kept() == 1
+    costly.seconds = 0.01
+    assert kept.fresh() == 2
+    costly.now += 0.2 * LINGER * 0.9
+    assert (kept(), len(aside)) == (2, 1), "the next one may take as long as the first"
 
 
 def test_nothing_lingers_for_longer_than_it_may() -> None:

@@ -352,6 +352,23 @@ def test_only_lines_of_rows_that_have_changed_are_written_anew(house: House) -> 
     assert [one != other for one, other in zip(before[1], after[1], strict=True)].count(True) == 1
 
 
+def test_lines_are_written_ahead_once_there_has_been_a_scrape(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.has(volume("pvc-a"))
+    rows = house.report().volumes
+    fresh = (structs.replace(rows[0], last_success=NOON),)
+    wanted = Series().lines(fresh)
+
+    def late(_: CoveredVolume) -> Iterator[str]:
+        raise AssertionError("now somebody waits for it")
+
+    scraped, never = Series(), Series()
+    scraped.lines(rows)
+    scraped.ahead(fresh)
+    monkeypatch.setattr("lhbackupd.surface.series._write", late)
+    never.ahead(fresh)
+    assert scraped.lines(fresh) == wanted
+
+
 OTHERWISE: dict[str, object] = {
     "volume": "pvc-z", "policy": "other", "pvc": "db", "pvc_namespace": "shop-2", "standing": Standing.FAILING,
     "rpo": Rpo.VIOLATED, "last_outcome": Outcome.FAILED, "unprotected_bytes": 7, "failures": 7, "hidden": 7,
