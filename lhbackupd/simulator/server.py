@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lhbackupd.long import Long
 from lhbackupd.simulator import api, httpfaults, side
 from lhbackupd.simulator.call import Answer, Call
 from lhbackupd.simulator.clock import Clock
@@ -101,7 +102,7 @@ class Front:
         body = answer.body if isinstance(answer.body, bytes) else None
         if body is None:
             body = b"" if answer.body is None else self.encoder.encode(answer.body)
-        response = Response(body, status_code=answer.status)
+        response = Long(body, status_code=answer.status)
         if answer.content_type:
             response.headers["content-type"] = answer.content_type
             response.headers["x-api-schemas"] = f"{base}/v1/schemas"

@@ -226,7 +226,7 @@ def restore_status(volume: Volume) -> list[Wire]:
 
 
 class Cache:
-    """Encoded volumes by base address, valid for one version of the volume."""
+    """Encoded volumes by base address, each after a comma, valid for one version of the volume."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -240,17 +240,19 @@ class Cache:
         for volume in self._world.volumes.values():
             entry = known.get(volume.name)
             if entry is None or entry[0] != volume.version:
-                entry = (volume.version, self._encoder.encode(volume_wire(self._world, base, volume)))
+                entry = (volume.version, b"," + self._encoder.encode(volume_wire(self._world, base, volume)))
                 known[volume.name] = entry
             parts.append(entry[1])
         if len(known) > len(parts) * 2 + 100:
             self._encoded[base] = {name: known[name] for name in self._world.volumes}
         if len(self._encoded) > 4:  # noqa: PLR2004
             self._encoded.pop(next(iter(self._encoded)))
-        tail = self._encoder.encode(
+        empty = self._encoder.encode(
             wire.collection(f"{base}/v1/volumes", "volume", [], createTypes={"volume": f"{base}/v1/volumes"})
         )
-        return tail.replace(b'"data":[]', b'"data":[' + b",".join(parts) + b"]", 1)
+        head, data, tail = empty.partition(b'"data":[')
+        first = parts[0][1:] if parts else b""
+        return b"".join((head, data, first, *parts[1:], tail))  # 75 MB of ten thousand volumes are copied only once
 
 
 __all__ = ["Cache", "actions", "ready", "rfc3339", "volume_wire"]

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from lhbackupd.long import Long
 from lhbackupd.surface.explain import Unknown
 from lhbackupd.surface.explanation import NAME, NO_NAME, Explanation
-from lhbackupd.surface.long import Long
 from lhbackupd.surface.plan import Plan, read_span
 from lhbackupd.surface.threads import Few, Threads
 

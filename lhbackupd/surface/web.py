@@ -21,12 +21,12 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lhbackupd.long import Long
 from lhbackupd.surface import questions
 from lhbackupd.surface.changes import Changes, Versions
 from lhbackupd.surface.explanation import Explanation
 from lhbackupd.surface.findings import Diagnosis
 from lhbackupd.surface.kept import Kept
-from lhbackupd.surface.long import Long
 from lhbackupd.surface.pages.routes import History, Pages
 from lhbackupd.surface.plan import Plan
 from lhbackupd.surface.report import Report

@@ -1,5 +1,6 @@
 """Things that only a whole cluster shows: truth about backups, the cache, determinism, lost events."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lhbackupd.simulator.server import application
 from lhbackupd.simulator.timing import Timing
 from lhbackupd.simulator.volumewire import volume_wire
 from tests.simulator.driving import Driver
@@ -235,3 +237,27 @@ async def test_equal_seeds_and_requests_give_equal_ledgers() -> None:
             await back_up(d, "v", "s")
             ledgers.append((await d.http.get("/sim/ledger")).json()["entries"])
     assert ledgers[0] == ledgers[1]
+
+
+async def test_others_are_answered_while_a_long_list_goes_out() -> None:
+    async with Driver() as d:
+        await d.sim("volumes", count=300)
+        turns: list[str] = []
+
+        async def other() -> None:
+            for _ in range(3):
+                assert (await d.http.get("/v1/nodes")).is_success
+                turns.append("other")
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.body" and message.get("body"):
+                turns.append("piece")
+
+        scope = {"type": "http", "method": "GET", "path": "/v1/volumes", "query_string": b"", "headers": []}
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(other())
+            await application(d.cluster)(scope, receive, send)
+        assert turns.index("other") < len(turns) - 1 - turns[::-1].index("piece")

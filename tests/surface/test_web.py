@@ -18,8 +18,8 @@ from starlette.applications import Starlette
 
 from lhbackupd.core.model import Outcome, Run
 from lhbackupd.engine.journal import JournalError
+from lhbackupd.long import PIECE, Long
 from lhbackupd.surface.gauges import Gauges
-from lhbackupd.surface.long import PIECE, Long
 from lhbackupd.surface.report import Report
 from lhbackupd.surface.threads import AT_ONCE, WAITING
 from lhbackupd.surface.web import HEADERS
