@@ -55,7 +55,11 @@ class Display:
         self._longhorn = connect(config, clock=clock, observe=observe, connections=CONNECTIONS)
         threads, forecasts = Threads(), Threads(at_once=1, waiting=PLANS)
         self._foresight = Foresight(
-            lambda: foresee(sources()), fits=lambda found: fits(sources(), found), log=log, thread=forecasts.own
+            lambda: foresee(sources()),
+            fits=lambda found: fits(sources(), found),
+            busy=lambda: bool(sources().keeper.active),
+            log=log,
+            thread=forecasts.own,
         )
         answers = Answers(
             sources=sources,

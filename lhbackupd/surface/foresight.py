@@ -30,6 +30,8 @@ AHEAD, AFTER = timedelta(days=2), timedelta(hours=1)
 #: seconds of processor time from which on a forecast is shared, the share of a core that it may take then, and the
 #: least pause between two, in seconds
 COSTLY, SHARE, LEAST_PAUSE = 0.05, 0.003, 60.0
+#: seconds for which a costly one is put off at most while runs go on, and between two looks whether they still do
+PUT_OFF, _AGAIN = 600.0, 5.0
 #: the part of a pause that is kept in any case, also where what was foreseen is of no use any more
 KEPT = 0.06
 
@@ -65,19 +67,24 @@ def fits(sources: Sources, foreseen: Foreseen) -> bool:
 
 
 class Foresight:
-    """Makes forecasts ahead in a `thread`, and keeps the last one that took long; to be told of the engine's events."""
+    """Makes forecasts ahead in a `thread`, and keeps the last one that took long; to be told of the engine's events.
+
+    While the daemon is `busy`, it has better things to do for some time than to make one that takes long.
+    """
 
     def __init__(
         self,
         make: Callable[[], Foreseen],
         *,
         fits: Callable[[Foreseen], bool],
+        busy: Callable[[], bool],
         log: FilteringBoundLogger,
         thread: Callable[[Callable[[], float]], Awaitable[float]] = asyncio.to_thread,
         clock: Callable[[], float] = time.thread_time,
     ) -> None:
         self._make = make
         self._fits = fits
+        self._busy = busy
         self._log = log
         self._thread = thread
         self._clock = clock
@@ -123,6 +130,10 @@ class Foresight:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause * (1 - KEPT)):
                     await self._woken.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PUT_OFF):
+                    while self.costly and self._busy():  # noqa: ASYNC110 -- a thousand runs end one by one
+                        await asyncio.sleep(_AGAIN)
 
 
 def next_runs(

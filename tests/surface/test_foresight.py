@@ -25,6 +25,7 @@ from lhbackupd.surface.foresight import (
     COSTLY,
     KEPT,
     LEAST_PAUSE,
+    PUT_OFF,
     SHARE,
     Foreseen,
     Foresight,
@@ -163,12 +164,18 @@ async def test_a_volumes_page_says_as_of_when_its_next_run_was_foreseen(nights: 
             assert (words in (await client.get("/volumes/pvc-a")).text) is told
 
 
-def ahead(house: House, *seconds: float, make: Callable[[], Foreseen] | None = None) -> Foresight:
+def ahead(
+    house: House,
+    *seconds: float,
+    make: Callable[[], Foreseen] | None = None,
+    busy: Callable[[], bool] = lambda: False,
+) -> Foresight:
     """What takes so long each time that it looks."""
     ticks = iter([tick for each in seconds for tick in (0.0, each)])
     return Foresight(
         make or (lambda: foresee(house.sources)),
         fits=lambda found: fits(house.sources, found),
+        busy=busy,
         log=logger(),
         clock=lambda: next(ticks),
     )
@@ -247,6 +254,23 @@ async def test_it_looks_again_soon_where_what_was_foreseen_is_of_no_use(
         foresight(event)
         await looks.another()
         assert loop.time() - begun == pytest.approx(after, rel=0.05, abs=1)
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("cost", [0.0, 3.0])
+@pytest.mark.parametrize("lasts", [0.0, 200.0, 5_000.0])
+async def test_a_costly_one_waits_until_runs_have_ended_but_not_for_ever(
+    nights: House, cost: float, lasts: float
+) -> None:
+    looks, loop = Looks(nights), asyncio.get_running_loop()
+    begun = loop.time()
+    made = ahead(nights, cost, cost, make=looks, busy=lambda: loop.time() - begun < soonest + lasts)
+    soonest = max(LEAST_PAUSE, cost / SHARE)
+    async with running_ahead(made):
+        await looks.another()
+        await looks.another()
+        put_off = loop.time() - begun - soonest
+        assert put_off == pytest.approx(min(lasts, PUT_OFF) if cost >= COSTLY else 0.0, abs=6)
 
 
 @pytest.mark.looptime
