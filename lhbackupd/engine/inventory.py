@@ -85,6 +85,8 @@ class Inventory:
         self._asked_groups: dict[str, None] = {}
         self._polling = asyncio.Lock()
         self.picture = Picture()
+        #: seconds for which the last poll was put off: its own cost says nothing about that
+        self.rested = period
         #: whether a policy hangs on groups: only then, or where jobs make backups, they are asked for, each volume's
         self.wants_groups = False
         #: whether a policy lets volumes alone that nobody has attached
@@ -109,6 +111,7 @@ class Inventory:
 
     async def _poll(self) -> None:
         before, start, spent = self.picture, self._clock.monotonic(), self._clock.spent()
+        rested = self.period
         picture = replace(before, fault=None)
         parts = (self._setting, self._volumes, self._nodes, self._targets, self._jobs, self._groups, self._attaches)
         for part in parts:
@@ -119,7 +122,7 @@ class Inventory:
                 if part == self._setting:
                     picture = replace(picture, setting=Setting.UNREAD)
         took, cost = self._clock.monotonic() - start, self._clock.spent() - spent
-        self.picture = replace(picture, took=took, cost=cost)
+        self.picture, self.rested = replace(picture, took=took, cost=cost), rested
         self._told(before, self.picture)
 
     async def _setting(self, picture: Picture) -> Picture:

@@ -69,7 +69,7 @@ class Keeper:
             offload=offload,
             tell=tell,
             policy=self.policy,
-            period=lambda: inventory.period,
+            period=lambda: max(inventory.period, inventory.rested),
         )
         self.trails = Trails(books=self.books, watch=self.watch, journal=journal, clock=clock, offload=offload)
         tell = to_all((tell, self.watch.heard, self.trails.heard))

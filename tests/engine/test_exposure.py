@@ -1,6 +1,7 @@
 """The daemon's claims of exposure, in virtual time and against the simulated Longhorn."""
 
 from datetime import datetime, timedelta
+from itertools import chain, repeat
 
 import pytest
 
@@ -203,6 +204,26 @@ async def test_a_short_restart_leaves_no_doubt_and_a_long_one_does(rig: Rig) -> 
         assert known(engine).since is None
         assert doubt is not None
         assert stopped - 2 * POLL <= doubt <= stopped
+
+
+async def test_a_rest_that_a_costly_poll_was_followed_by_leaves_no_doubt(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rig.volume("vol-a", data=8 * MIB)
+    config = rig.config(**TWICE)
+    async with rig.daemon(config) as engine:
+        await protected(rig, engine)
+        await looks(rig, 2)
+    # asked for before and after each poll: the first one, which reads every volume anew, costs as much as a large one
+    monkeypatch.setattr(rig.clock, "spent", chain((0.0,), repeat(2.5)).__next__)
+    async with rig.daemon(config) as engine:
+        await looks(rig)
+        assert engine.inventory.period > 3 * LEAST / 2
+        first = engine.inventory.picture.at
+        await rig.until(lambda: engine.inventory.picture.at != first)
+        await looks(rig)
+        assert engine.inventory.period == POLL.total_seconds()
+        assert known(engine).unprotected_since is None
 
 
 async def test_a_clock_that_was_set_back_while_the_daemon_was_down_hides_no_gap(rig: Rig) -> None:
