@@ -121,6 +121,16 @@ async def test_policies_are_matched_with_a_volume_only_when_it_is_not_as_it_was(
         assert name not in engine.keeper.coverage.covers.volumes
 
 
+async def test_a_policy_that_a_reload_leaves_as_it_was_stays_the_same_object(rig: Rig) -> None:
+    config = '[[policy]]\nname = "{}"\ncron = "0 {} * * *"\nmatch = {{ name = ["vol-*"] }}\n'
+    before = rules_of(rig.config(config.format("first", 12) + config.format("second", 12)))
+    read = rules_of(rig.config(config.format("first", 12) + config.format("second", 13)))
+    after = read.following(before)
+    assert after == read
+    assert after.policies["first"] is before.policies["first"]
+    assert after.policies["second"] is read.policies["second"]
+
+
 async def test_a_schedule_that_comes_later_is_known_of_though_its_volume_lies_there_as_it_did(rig: Rig) -> None:
     await many(rig)
     config = '[[policy]]\nname = "{}"\ncron = "0 12 * * *"\nmatch = {{ name = ["vol-*"] }}\n'
