@@ -23,8 +23,8 @@ KEEP, LINGER = 4.0, 20.0
 class Kept(Generic[T]):
     """Calls `make`, or gives what it gave a moment ago. To be called from threads; who comes meanwhile waits for it.
 
-    Where there is an `aside`, nobody waits while what was made last is younger than `linger` seconds: then a new one is
-    made there.
+    Where there is an `aside`, nobody waits for `linger` seconds after what was made last is kept no more: a new one is
+    made there then.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Kept(Generic[T]):
                 took = ended - begun
                 self._begun, self._until = begun, ended + KEEP * took
                 self._longest = max(self._longest, took)
-                self._lingers = ended + min(LINGER * self._longest, self._linger)
+                self._lingers = self._until + min(LINGER * self._longest, self._linger)
             return self._value
 
 

@@ -47,7 +47,7 @@ def test_what_lingers_is_given_while_a_new_one_is_made_aside() -> None:
     assert (kept(), costly.made, len(aside)) == (1, 1, 1)
     aside.pop()()
     assert (kept(), costly.made, len(aside)) == (2, 2, 0)
-    costly.now += LINGER * 0.02
+    costly.now += (KEEP + LINGER) * 0.02
     assert (kept(), len(aside)) == (3, 0), "nobody has asked for a long time: that is too old"
     costly.now += KEEP * 0.02
     assert (kept.fresh(), len(aside)) == (4, 0)
@@ -67,8 +67,12 @@ def test_nothing_lingers_for_longer_than_it_may() -> None:
     costly, aside = Costly(3.0), list[Callable[[], object]]()
     kept = Kept(costly, linger=5.0, clock=lambda: costly.now, aside=aside.append)
     assert kept() == 1
-    costly.now += KEEP * 3.0
-    assert (kept(), len(aside)) == (2, 0)
+    costly.now += KEEP * 3.0 + 4.9
+    assert (kept(), len(aside)) == (1, 1), (
+        "however long it took, there is a time to ask for the next before it is too old"
+    )
+    costly.now += 0.2
+    assert (kept(), len(aside)) == (2, 1)
 
 
 def test_what_is_fresh_shows_all_that_had_happened_when_it_was_asked_for() -> None:
