@@ -106,9 +106,9 @@ class Books:
         """What `run` asks of the order; of one that goes on, the seconds that are left."""
         return claim(run, policy, seconds=self.durations.left(run, self._clock.now()), exposed=exposed)
 
-    def protected_until(self) -> dict[Key, datetime]:
-        """Up to when data is in a backup, by policy and volume; what came later may be in none."""
-        words = tuple(self.protections.items())
+    def protected_until(self, volume: str | None = None) -> dict[Key, datetime]:
+        """Up to when data is in a backup, by policy and volume, of one or all; what came later may be in none."""
+        words = (item for item in tuple(self.protections.items()) if volume is None or item[0][1] == volume)
         return {key: word.protected_until for key, word in words if word.protected_until is not None}
 
     async def next_wakeup(self) -> datetime | None:

@@ -111,7 +111,6 @@ class Inventory:
 
     async def _poll(self) -> None:
         before, start, spent = self.picture, self._clock.monotonic(), self._clock.spent()
-        rested = self.period
         picture = replace(before, fault=None)
         parts = (self._setting, self._volumes, self._nodes, self._targets, self._jobs, self._groups, self._attaches)
         for part in parts:
@@ -122,7 +121,8 @@ class Inventory:
                 if part == self._setting:
                     picture = replace(picture, setting=Setting.UNREAD)
         took, cost = self._clock.monotonic() - start, self._clock.spent() - spent
-        self.picture, self.rested = replace(picture, took=took, cost=cost), rested
+        self.rested = self.period  # by what the poll before cost
+        self.picture = replace(picture, took=took, cost=cost)
         self._told(before, self.picture)
 
     async def _setting(self, picture: Picture) -> Picture:

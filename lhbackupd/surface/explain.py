@@ -58,8 +58,6 @@ def explain(
     cover = next(iter(uncovered(sources, only=name)), None)
     troubled = any(alarming(row.standing, row.rpo) for row in rows.values())
     faults = (*seen.faults, *([f"the last poll: {picture.fault.text}"] if picture.fault else []))
-    known = tuple(keeper.books.protections.items())
-    untils = [word.protected_until for (_, one), word in known if one == name and word.protected_until is not None]
     nexts, foreseen_at = next_runs(sources, name, foreseen, costly=costly)
     return Explanation(
         at=sources.clock.now(),
@@ -68,7 +66,7 @@ def explain(
         pvc_namespace=volume.pvc_namespace if volume else "",
         state=_state(volume) if volume else picture.broken.get(name, ""),
         size=volume.size if volume else 0,
-        protected_until=max(untils, default=None),
+        protected_until=max(keeper.books.protected_until(name).values(), default=None),
         policies=words,
         unfinished=tuple(_run(run) for run in runs),
         finished=tuple(_run(run) for run in seen.runs),

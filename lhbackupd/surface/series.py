@@ -137,9 +137,8 @@ class Series:
     """Makes the metrics of volumes, and keeps their lines."""
 
     def __init__(self) -> None:
-        self._kept: dict[Key, _Lines] = {}
-        #: what lines were last written of, and those
-        self._written: tuple[Collection[CoveredVolume], list[tuple[str, ...]]] | None = None
+        #: what lines were last written of, and those; None before the first scrape
+        self._written: tuple[Collection[CoveredVolume], dict[Key, _Lines]] | None = None
 
     def ahead(self, rows: Collection[CoveredVolume]) -> None:
         """Write the lines of these rows before a scrape asks for them, if there ever was one."""
@@ -159,18 +158,17 @@ class Series:
 
     def lines(self, rows: Collection[CoveredVolume]) -> list[tuple[str, ...]]:
         """The lines of each row, one for each gauge, "" where the row has none."""
-        if (written := self._written) is not None and written[0] is rows:
-            return written[1]
-        before, kept = self._kept, dict[Key, _Lines]()
-        for row in rows:
-            key = row.policy, row.volume
-            former = before.get(key)
-            if former is None or (former.row is not row and _told(former.row) != _told(row)):
-                former = _Lines(row, tuple(_write(row)))
-            kept[key] = former
-        lines = [one.lines for one in kept.values()]
-        self._kept, self._written = kept, (rows, lines)
-        return lines
+        former_rows, kept = self._written or (None, dict[Key, _Lines]())
+        if former_rows is not rows:
+            before, kept = kept, {}
+            for row in rows:
+                key = row.policy, row.volume
+                former = before.get(key)
+                if former is None or (former.row is not row and _told(former.row) != _told(row)):
+                    former = _Lines(row, tuple(_write(row)))
+                kept[key] = former
+            self._written = rows, kept
+        return [one.lines for one in kept.values()]
 
 
 def _write(row: CoveredVolume) -> Iterator[str]:
