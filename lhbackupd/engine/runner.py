@@ -24,7 +24,7 @@ from lhbackupd.engine.trails import Trails
 class Hands(Protocol):
     """Longhorn, as far as a run needs it."""
 
-    async def look(self, run: Run) -> Seen: ...
+    async def look(self, run: Run, *, unlisted: bool = False) -> Seen: ...
     async def act(self, run: Run, command: Command) -> Fault | None: ...
 
 
@@ -80,7 +80,7 @@ class Runner:
                 since = self._clock.monotonic()
             if after.mark != run.mark:
                 began = self._clock.monotonic()
-            again, run = after.mark != run.mark and command is None, after
+            again, run = after.phase is not run.phase and command is None, after
             if run.finished or run.phase is Phase.QUEUED or self._handed_over(run, seen):
                 return run
             answered = seen.fault is None or seen.fault.kind is not FaultKind.UNREACHABLE
