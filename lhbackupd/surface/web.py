@@ -8,6 +8,7 @@ Probes answer at once. A probe's answer is one word, or the reasons why not.
 import gzip
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from importlib import resources
 
 import msgspec
@@ -37,6 +38,8 @@ from lhbackupd.surface.threads import Busy, Threads
 _LINGER = 5.0
 #: gzip's level: the highest saves little more, and takes five times as long
 _QUICKLY = 1
+#: what is accepted where metrics come in each of their forms: in one version of it, as each is kept
+_FORMS = ("text/plain; version=0.0.4", "application/openmetrics-text; version=1.0.0")
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -110,24 +113,33 @@ class Web:
 
 def _machines(*, report: Callable[[], Report], metrics: CollectorRegistry, threads: Threads) -> list[Route]:
     """What other programs read."""
-    kept: dict[tuple[str, bool], Kept[bytes]] = {}
 
-    async def show(request: Request, content_type: str, make: Callable[[], bytes]) -> Response:
-        packed = "gzip" in request.headers.get("accept-encoding", "")  # as Prometheus always asks: a fifth of the bytes
-        made = kept.setdefault(
-            (content_type, packed), Kept(lambda: gzip.compress(make(), _QUICKLY) if packed else make())
-        )
+    def shown(content_type: str, make: Callable[[], bytes]) -> Callable[[Request], Awaitable[Response]]:
+        plain, packed = Kept(make), Kept(lambda: gzip.compress(make(), _QUICKLY))
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
-        return Long(await threads(made), headers={**headers, "Content-Encoding": "gzip"} if packed else headers)
 
-    async def show_report(request: Request) -> Response:
-        return await show(request, "application/json", lambda: msgspec.json.encode(report()))
+        async def show(request: Request) -> Response:
+            if "gzip" in request.headers.get("accept-encoding", ""):  # as Prometheus always asks: a fifth of the bytes
+                return Long(await threads(packed), headers={**headers, "Content-Encoding": "gzip"})
+            return Long(await threads(plain), headers=headers)
+
+        return show
+
+    forms = {
+        _kind(content_type): shown(content_type, partial(exposition, metrics, encode))
+        for encode, content_type in map(choose_encoder, _FORMS)
+    }
 
     async def show_metrics(request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return await show(request, content_type, lambda: exposition(metrics, encode))
+        _, wanted = choose_encoder(request.headers.get("accept", ""))
+        return await forms[_kind(wanted)](request)
 
+    show_report = shown("application/json", lambda: msgspec.json.encode(report()))
     return [Route("/status.json", show_report), Route("/metrics", show_metrics)]
+
+
+def _kind(content_type: str) -> str:
+    return content_type.partition(";")[0]
 
 
 def _probes(*, alive: Callable[[], str], ready: Callable[[], tuple[str, ...]]) -> list[Route]:

@@ -332,3 +332,16 @@ async def test_who_comes_when_too_many_wait_is_told_to_come_again(house: House) 
     codes = Counter(task.result().status_code for task in asked)
     assert codes == {200: many, 503: 5}
     assert all(task.result().headers.get("Retry-After") == "1" for task in asked if task.result().status_code == 503)
+
+
+async def test_metrics_come_in_one_version_of_each_form_whatever_is_asked_for(client: httpx.AsyncClient) -> None:
+    forms = {"text/plain; version=0.0.4", "application/openmetrics-text; version=1.0.0"}
+    asked = [
+        f"{form}; version={version}; escaping={way}"
+        for form in ("text/plain", "application/openmetrics-text")
+        for version in ("0.0.1", "0.0.4", "1.0.0", "2.0", *(f"1.0.{number}" for number in range(1, 20)))
+        for way in ("underscores", "dots", "values", "allow-utf-8")
+    ]
+    kinds = {(await client.get("/metrics", headers={"Accept": accept})).headers["Content-Type"] for accept in asked}
+    assert len(kinds) == len(forms), "each would be made, and kept, for itself"
+    assert all(any(kind.startswith(form) for kind in kinds) for form in forms)
