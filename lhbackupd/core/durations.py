@@ -55,8 +55,8 @@ class Durations:
     def expected(self, policy: str, volume: str) -> float:
         """How many seconds a run of `volume` for `policy` is expected to hold its place."""
         for key in ((policy, volume), (policy, ""), ("", "")):
-            if key in self.known:
-                return sorted(self.known[key])[len(self.known[key]) // 2]
+            if known := self.known.get(key):
+                return sorted(known)[len(known) // 2]
         return USUAL
 
     def left(self, run: Run, now: datetime) -> float:

@@ -141,9 +141,9 @@ class BackupLost:
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """A run met a defect of lhbackupd; it is driven on from what the journal says."""
+    """A run met a defect of lhbackupd, and is driven on from what the journal says; or the keeper's turn did: None."""
 
-    run: Run
+    run: Run | None
     error: Exception
 
 

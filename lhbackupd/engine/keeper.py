@@ -178,10 +178,18 @@ class Keeper:
             for run in [run for run in self.waiting.values() if run.phase is not Phase.QUEUED]:
                 self._start(run, None)
             self.begun.set()
+            well = True
             while not self.stopping.is_set():
                 self._woken.clear()
-                self.turned = self._clock.monotonic()
-                await self._turn()
+                self.turned = self._clock.monotonic() if well else self.turned
+                try:
+                    await self._turn()
+                    well = True
+                except Exception as error:  # noqa: BLE001 -- no run must be let go of; `turned` shows if that lasts
+                    well = False
+                    self._tell(Defect(None, error))
+                    await self._clock.wait(self.stopping, AGAIN)
+                    continue
                 if not await self._clock.wait(self._woken, await self._until_next()):
                     self.lobby.stale = True
         self.ended.set()
@@ -226,11 +234,8 @@ class Keeper:
         if self.books.trouble:
             return AGAIN
         now = self._clock.now()
-        detached = (at for at in self.detachments.due.values() if at > now)
-        again = self.lobby.next
-        moments = (*detached, *([due] if due else []), *([again] if again and again > now else []))
-        seconds = ((moment - now).total_seconds() for moment in moments)
-        return max(0.0, min(TURN, *seconds, TURN))
+        later = (at for at in (*self.detachments.due.values(), self.lobby.next) if at and at > now)
+        return max(0.0, min([TURN, *((at - now).total_seconds() for at in (due, *later) if at)]))
 
     def _start(self, run: Run, slot: Slot | None) -> None:
         self.waiting.pop(run.id, None)
@@ -292,3 +297,4 @@ class Keeper:
         if self.picture.at is not None and not self.housekeeper.doubt():
             for volume in await self.books.forget(before):
                 self._runner.experience.forget(volume)
+                self.trails.forget(volume)

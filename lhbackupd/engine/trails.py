@@ -134,6 +134,11 @@ class Trails:
             case _:
                 pass
 
+    def forget(self, volume: str) -> None:
+        """Let go of what is known of a volume that is gone."""
+        self._ours.pop(volume, None)
+        self._had.discard(volume)
+
     def _note_attach(self, volume: str, at: datetime | None) -> None:
         if at is not None and at not in self._ours[volume]:
             self._ours[volume] = (*self._ours[volume], at)[-_FEW:]

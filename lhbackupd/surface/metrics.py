@@ -93,7 +93,7 @@ class Metrics:
         )
         for claim in (Claim.ORPHAN, Claim.EXPIRED):  # there before it counts, so that its first increase is seen
             self._given_back.labels(claim.value)
-        self._defects = Counter("lhbackupd_defects", "Runs that met a defect of lhbackupd.", registry=registry)
+        self._defects = Counter("lhbackupd_defects", "Defects of lhbackupd that were met.", registry=registry)
         self._notifications = Counter(
             "lhbackupd_notifications",
             "Messages and pings by channel: delivered, attempts that failed, dropped because too many waited.",

@@ -256,8 +256,11 @@ class LogListener:
         tell(text, action=f"rpo.{state.value}", **facts)
 
     def _defect(self, event: Defect) -> None:
-        text = f"run {event.run.id} met a defect of lhbackupd, please report it; the run is tried on"
-        self._log.error(text, action="defect", exc_info=event.error, **_facts(event.run))
+        text = "no run can be let in: the keeper met a defect of lhbackupd, please report it; it tries again"
+        if event.run:
+            text = f"run {event.run.id} met a defect of lhbackupd, please report it; the run is tried on"
+        facts = _facts(event.run) if event.run else {}
+        self._log.error(text, action="defect", exc_info=event.error, **facts)
 
 
 def _some(names: Sequence[str]) -> str:

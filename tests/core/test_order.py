@@ -383,3 +383,21 @@ def test_runs_that_did_not_go_all_the_way_say_nothing() -> None:
     assert known.expected("nightly", "db") == USUAL
     known.learn(whole)
     assert known.expected("nightly", "vol") == 4
+
+
+def test_what_is_expected_may_be_asked_for_while_another_thread_learns() -> None:
+    class Learning(dict[tuple[str, str], tuple[float, ...]]):
+        """Another run ends after every reading."""
+
+        def __getitem__(self, key: tuple[str, str]) -> tuple[float, ...]:
+            found = super().__getitem__(key)
+            self[key] = (*found, 7.0)
+            return found
+
+        def get(self, key: tuple[str, str], default: object = None) -> object:  # type: ignore[override]
+            try:
+                return self[key]
+            except KeyError:
+                return default
+
+    assert Durations(known=Learning({("nightly", "a"): (7.0,)})).expected("nightly", "a") == 7.0

@@ -346,3 +346,45 @@ async def test_a_place_that_came_free_goes_past_one_that_has_to_wait_by_now_to_t
         assert "new disks" in waits.reason
         assert waits.not_before is None, "it was never let in"
         await rig.finished(2)
+
+
+async def test_a_defect_of_a_turn_lets_go_of_no_run_and_the_next_turn_comes(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rig.volume("db", data=MIB)
+    async with rig.daemon(rig.config(cron='"0 2 * * *"')) as engine:
+        await rig.until(lambda: rig.phase(Phase.SNAPSHOTTING))
+        turn, faults = engine.keeper.trails.follow, iter([KeyError("a defect")] * 3)
+
+        async def broken() -> None:
+            for fault in faults:
+                raise fault
+            await turn()
+
+        monkeypatch.setattr(engine.keeper.trails, "follow", broken)
+        await rig.volume("late", data=MIB)
+        await rig.finished(1)
+        assert engine.keeper.stopping.is_set() is False
+        await rig.until(lambda: ("often", "late") in engine.scheduler.schedules)
+    assert [(event.run, type(event.error)) for event in rig.events if isinstance(event, Defect)] == [
+        (None, KeyError)
+    ] * 3
+    assert rig.outcomes() == [Outcome.COMPLETED]
+
+
+async def test_a_daemon_whose_turns_all_fail_gives_its_volumes_back_and_is_no_longer_alive(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rig.volume("db", data=MIB)
+    async with rig.daemon(rig.config(cron='"0 2 * * *"')) as engine:
+        await rig.until(lambda: rig.phase(Phase.SNAPSHOTTING))
+
+        async def broken() -> None:
+            raise KeyError("a defect")
+
+        monkeypatch.setattr(engine.keeper.trails, "follow", broken)
+        before = engine.keeper.turned
+        await rig.finished(1)
+        await rig.clock.sleep(120)
+        assert engine.keeper.turned - before < 15, "who looks at that sees that nothing is let in any more"
+    assert rig.outcomes() == [Outcome.COMPLETED]

@@ -72,7 +72,8 @@ class Board:
                 if after.waiting_since and not (known and known.waiting_since):
                     self._hear(self._now(), after.volume, f"{after.waiter} waits for run {after.id}")
             case Defect(run, error):
-                self.troubles.append(f"run {run.id} of {run.volume}: {type(error).__name__}: {error}")
+                whose = f"run {run.id} of {run.volume}" if run else "the keeper"
+                self.troubles.append(f"{whose}: {type(error).__name__}: {error}")
                 self.note(f"a defect of lhbackupd: {self.troubles[-1]}")
             case JournalTrouble(text) if text:
                 self.troubles.append(f"journal: {text}")
