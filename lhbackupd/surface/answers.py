@@ -55,7 +55,7 @@ class Answers:
     async def explain(self, volume: str) -> Callable[[], Explanation]:
         """Look at a volume, and return what explains it, to be called from a thread. Raises Unknown."""
         sources = self._sources()
-        check_known(sources, volume)
+        await self._offload(check_known, sources, volume)
         seen = await close_up(self._api, volume, self.history(volume=volume, policy=None, limit=_FEW))
         foresight = self._foresight
         return partial(explain, sources, volume, seen, foresight.latest, costly=foresight.costly)

@@ -6,7 +6,6 @@ Answers are JSON with a `version`, which counts up when a field changes its mean
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TypeVar
 
 import msgspec
@@ -14,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lhbackupd.engine.journal import JournalError
+from lhbackupd.surface.words import alike
 
 #: of the answers' shape
 VERSION = 1
@@ -87,6 +87,6 @@ def answered(command: Callable[[Request], Awaitable[object]]) -> Callable[[Reque
 
 def near(name: str, names: Iterable[str]) -> str:
     """What may have been meant by a name that is unknown, as the end of a sentence."""
-    known = sorted(names)
-    found = get_close_matches(name, known, n=3, cutoff=0.5)
+    known = tuple(names)
+    found = alike(name, known)
     return f"; did you mean {' or '.join(found)}?" if found else f" (there are {len(known)})"

@@ -6,7 +6,6 @@ It is made on demand, from the same values and decisions as all else, and from o
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import datetime
-from difflib import get_close_matches
 from itertools import pairwise
 
 from lhbackupd.core.cluster import Backup, Setting, Volume
@@ -27,6 +26,7 @@ from lhbackupd.surface.foresight import Foreseen, next_runs
 from lhbackupd.surface.report import CoveredVolume
 from lhbackupd.surface.standing import alarming
 from lhbackupd.surface.status import Sources, covered, uncovered
+from lhbackupd.surface.words import alike
 
 
 class Unknown(Exception):  # noqa: N818 -- says what is the case
@@ -38,7 +38,7 @@ def check_known(sources: Sources, name: str) -> None:
     known = {*sources.inventory.picture.volumes, *sources.inventory.picture.broken}
     known |= {volume for _, volume in tuple(sources.scheduler.schedules)}
     if name not in known:
-        near = get_close_matches(name, sorted(known), n=3) or [one for one in sorted(known) if name in one][:3]
+        near = alike(name, known)
         raise Unknown(f"there is no volume {name}" + (f"; do you mean {' or '.join(near)}?" if near else ""))
 
 

@@ -1,6 +1,9 @@
 """What people read about times, spans and protection: one wording for log, page and command line."""
 
+from bisect import bisect
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from functools import lru_cache
 
 from lhbackupd.core.cluster import Setting
@@ -10,6 +13,8 @@ from lhbackupd.core.protection import UPHELD, Protection
 from lhbackupd.core.rpo import Judgement, Rpo
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+#: names to either side that a name is compared with
+_NEAR = 50
 
 #: what each value of Longhorn's setting means for us
 MEANING = {
@@ -19,6 +24,17 @@ MEANING = {
     'detached = "always"',
     Setting.UNREAD: "it could not be read: due runs of detached volumes wait",
 }
+
+
+def alike(name: str, names: Iterable[str]) -> list[str]:
+    """The names that may have been meant by one that is unknown, three at most.
+
+    Those are compared that lie next to it in order: to compare one with ten thousand takes two seconds.
+    """
+    known = sorted(names)
+    at = bisect(known, name)
+    near = known[max(0, at - _NEAR) : at + _NEAR]
+    return get_close_matches(name, near, n=3, cutoff=0.5) or [one for one in known if name in one][:3]
 
 
 def moment(when: datetime) -> str:

@@ -1,18 +1,22 @@
 """What is said of one volume."""
 
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
 
+from lhbackupd.assembly import Worker
 from lhbackupd.core.cluster import Backup, Chain, Engine, Fault, FaultKind, Pod, Replica, Setting, Snapshot, Volume
 from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Detached, Exclude, Keep, Match, Mode, Outcome, Policy
 from lhbackupd.core.recurring import membership
 from lhbackupd.engine.closeup import CloseUp
-from lhbackupd.surface.explain import explain, why
+from lhbackupd.surface.answers import Answers
+from lhbackupd.surface.explain import Unknown, explain, why
 from lhbackupd.surface.explanation import Explanation
 from tests.surface.house import HOURLY, NIGHTLY, NOON, ORIGIN, TODAY, House, ended, queued, volume
 
@@ -230,3 +234,35 @@ def test_what_could_not_be_read_is_said(house: House) -> None:
     assert made.faults == ("its backups could not be read: no", "the last poll: no route to host")
     assert (made.state, made.nodes, made.size) == ("size is no number", (), 0)
     assert made.policies[0].why == "Longhorn does not list it"
+
+
+async def test_a_name_that_is_unknown_is_compared_with_others_off_the_loop(house: House) -> None:
+    class Watched(dict[str, Volume]):
+        """Knows which threads have gone through it."""
+
+        def keys(self) -> Any:
+            by.add(threading.current_thread())
+            return super().keys()
+
+        def __iter__(self) -> Iterator[str]:
+            by.add(threading.current_thread())
+            return super().__iter__()
+
+    by: set[threading.Thread] = set()
+    house.has(volume("pvc-a"), volume("pvc-b"))
+    house.look(volumes=Watched(house.inventory.picture.volumes))
+    worker, nothing = Worker("reader"), cast("Any", None)
+    answers = Answers(
+        sources=lambda: house.sources,
+        report=nothing,
+        longhorn=nothing,
+        journal=nothing,
+        offload=worker,
+        foresight=nothing,
+    )
+    by.clear()
+    with pytest.raises(Unknown, match="no volume pvc-c; do you mean pvc-b or pvc-a"):
+        await answers.explain("pvc-c")
+    worker.close()
+    assert by
+    assert threading.current_thread() not in by

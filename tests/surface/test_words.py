@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Any
 
 import pytest
@@ -67,3 +68,22 @@ def test_a_wait_that_the_end_cut_short_counts_too() -> None:
     assert run.finished_at is not None
     assert words.waited(replace(run, waiting_since=run.finished_at - timedelta(seconds=7))) == 12.0
     assert words.waited(replace(run, finished_at=None, waiting_since=NOON)) == 5.0
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("orders-04210", "orders-0421"), ("orders-0421-dta", "orders-0421-data"), ("0421", "orders-0421"), ("xyz", "")],
+)
+def test_what_may_be_meant_is_found_among_thousands_of_names_without_comparing_all(
+    name: str, meant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[str] = []
+
+    def close(word: str, possibilities: list[str], n: int, cutoff: float) -> list[str]:
+        compared.extend(possibilities)
+        return get_close_matches(word, possibilities, n, cutoff)
+
+    monkeypatch.setattr(words, "get_close_matches", close)
+    many = [f"orders-{number:04}{end}" for number in range(5_000) for end in ("", "-data")]
+    assert words.alike(name, many)[:1] == [meant][: bool(meant)]
+    assert len(compared) <= 100
