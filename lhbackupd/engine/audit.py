@@ -77,6 +77,7 @@ class Audit:
             known, newest = self._newest.get(name), volume.last_backup_at
             if known is not None and (newest is None or newest < known):
                 urgent.add(name)
+                self._suspected.setdefault(name, frozenset())  # until there has been a list
         self._newest = {name: volume.last_backup_at for name, volume in there.items()}
         self._looked = {name: at for name, at in self._looked.items() if name in there}
         return sorted({*urgent, *turn(self._looked, there, period=self._inventory.period)})

@@ -53,7 +53,7 @@ class HttpFault:
 
     def fits(self, method: str, path: str, action: str) -> bool:
         """Whether the fault concerns a request."""
-        name = path.split("/")[3] if path.startswith("/v1/volumes/") else ""
+        name = path.split("/")[3] if path.startswith(("/v1/volumes/", "/v1/backupvolumes/")) else ""
         return (
             (not self.method or self.method == method)
             and (not self.path or fnmatchcase(path, self.path))

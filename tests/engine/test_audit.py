@@ -134,3 +134,21 @@ async def test_a_volume_that_has_lost_a_backup_is_not_asked_for_ever_after(rig: 
 async def asked(rig: Rig) -> int:
     requests = (await rig.call("GET", "/sim/requests"))["requests"]
     return sum(number for route, number in requests.items() if "backupListByVolume" in route)
+
+
+async def test_a_backup_that_went_away_is_asked_for_until_longhorn_answers(rig: Rig) -> None:
+    for number in range(12):
+        await rig.volume(f"v{number}", data=MIB)
+    async with rig.daemon(rig.config("[limits]\ncluster = 12\nper_node = 12\n" + HOURLY)) as engine:
+        runs = await rig.finished(12)
+        await rig.clock.sleep(14 * engine.inventory.period)  # each has had its turn
+        name = max(engine.audit._looked, key=engine.audit._looked.__getitem__)
+        run = next(run for run in runs if run.volume == name)
+        await rig.call("POST", f"/v1/backupvolumes/{name}?action=backupDelete", {"name": run.backup})
+        answers = {"action": "backupListByVolume", "volume": name}
+        await rig.call("POST", "/sim/faults", {"kind": "wrong-shape", "times": 1, "match": answers})
+        await rig.clock.sleep(5 * engine.inventory.period)
+        assert [event.loss.backup for event in lost(rig)] == [run.backup], "long before its turn, which is the twelfth"
+        before = await asked(rig)
+        await rig.clock.sleep(300)
+        assert await asked(rig) - before <= 300 / engine.inventory.period + 1, "and has its turn then, as all others"

@@ -56,6 +56,16 @@ async def test_lists_can_be_halved_fields_added_and_shapes_broken() -> None:
         assert len((await d.http.get("/v1/volumes")).json()["data"]) == 4
 
 
+async def test_a_fault_of_one_volume_strikes_what_is_asked_for_its_backups_too() -> None:
+    async with Driver() as d:
+        await d.sim("volumes", count=2, prefix="v-")
+        one, other = (each["name"] for each in (await d.http.get("/v1/volumes")).json()["data"])
+        await armed(d, kind="status", status=503, match={"volume": one})
+        ask = "/v1/backupvolumes/{}?action=backupListByVolume"
+        answers = [await d.http.post(ask.format(name), json={"name": name}) for name in (one, other)]
+        assert [answer.status_code for answer in answers] == [503, 200]
+
+
 async def test_a_delay_passes_on_the_clusters_clock() -> None:
     async with Driver() as d:
         await armed(d, kind="delay", seconds=30, times=1, after=1)
