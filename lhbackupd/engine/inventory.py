@@ -22,8 +22,9 @@ from lhbackupd.longhorn.errors import LonghornError
 
 T = TypeVar("T")
 
-#: requests by name in one poll: for volumes that a list lacks, and for groups that are known already
-_BY_NAME = 50
+#: requests by name in one poll: for volumes that a list lacks, and for groups that are known already, or the share of
+#: these where that is more
+_BY_NAME, _TURNS = 50, 20
 #: groups not known yet: so many are asked for at once, and for so many seconds of a poll
 _AT_ONCE, _ASKING = 8, 2.0
 #: between two polls Longhorn has at least so many times as long to rest as the last one took
@@ -184,9 +185,10 @@ class Inventory:
             return picture
         groups = {name: known for name, known in picture.groups.items() if name in picture.volumes}
         self._asked_groups = {name: None for name in self._asked_groups if name in groups}
-        waiting = deque((*sorted(picture.volumes.keys() - groups.keys()), *islice(self._asked_groups, _BY_NAME)))
+        again = max(_BY_NAME, len(groups) // _TURNS)
+        waiting = deque((*sorted(picture.volumes.keys() - groups.keys()), *islice(self._asked_groups, again)))
         end = self._clock.monotonic() + _ASKING
-        fault = picture.fault
+        fault = None
         while waiting and fault is None and self._clock.monotonic() < end:
             turn = [waiting.popleft() for _ in range(min(_AT_ONCE, len(waiting)))]
             try:
@@ -197,7 +199,7 @@ class Inventory:
             for name in turn:
                 self._asked_groups.pop(name, None)
                 self._asked_groups[name] = None
-        return replace(picture, groups=_kept(picture.groups, groups), fault=fault)
+        return replace(picture, groups=_kept(picture.groups, groups), fault=fault or picture.fault)
 
     async def _memberships(self, names: Iterable[str]) -> dict[str, Membership]:
         """What these volumes are in, asked for at once. Raises LonghornError."""

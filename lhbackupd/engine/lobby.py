@@ -179,7 +179,7 @@ class Lobby:
         picture = self._inventory.picture
         volume = picture.volumes.get(run.volume)
         if volume is None and picture.at is not None and picture.fault is None:
-            return await self._gateway.look(run)
+            return await self._gateway.look(run, unlisted=run.volume not in picture.broken)
         fault = None if volume is not None else picture.fault or _NOT_LISTED
         target = picture.targets.get(volume.backup_target) if volume else None
         return Seen(volume=volume, fault=fault, setting=picture.setting, target=target, slot=_PROBE)

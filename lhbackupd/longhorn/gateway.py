@@ -29,14 +29,17 @@ class Gateway:
         self._longhorn = longhorn
         self._origin = origin
 
-    async def look(self, run: Run) -> Seen:
-        """What Longhorn shows for `run` now; never raises for what Longhorn does."""
+    async def look(self, run: Run, *, unlisted: bool = False) -> Seen:
+        """What Longhorn shows for `run` now; never raises for what Longhorn does.
+
+        `unlisted`: a list of all volumes has just lacked its own.
+        """
         try:
             volume = await self._longhorn.volume(run.volume)
         except LonghornError as error:
             return Seen(fault=error.fault)
         if volume is None:
-            return await self._missing(run)
+            return Seen() if unlisted else await self._missing(run)
         seen = Seen(volume=volume)
         for view in sorted(views(run, volume), key=lambda view: view.value):
             try:

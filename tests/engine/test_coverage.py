@@ -68,3 +68,13 @@ async def test_a_release_without_a_list_of_jobs_leaves_open_what_no_policy_cover
     async with rig.daemon(rig.config(match='{ name = ["x"] }')):
         await rig.until(lambda: bool(changes(rig)))
     assert now(rig) == {"bare": Cover.UNKNOWN}
+
+
+async def test_policies_for_groups_hold_though_longhorn_cannot_say_what_jobs_there_are(rig: Rig) -> None:
+    await rig.volume("db")
+    await grouped(rig, "db", "gold")
+    await rig.call("POST", "/sim/faults", {"kind": "status", "status": 500, "match": {"path": "/v1/recurringjobs"}})
+    async with rig.daemon(rig.config(match='{ group = ["gold"] }', cron='"0 12 * * *"')) as engine:
+        await rig.until(lambda: bool(engine.scheduler.schedules))
+        assert set(engine.scheduler.schedules) == {("often", "db")}
+        assert engine.inventory.picture.fault is not None

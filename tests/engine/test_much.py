@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
@@ -12,8 +13,9 @@ from lhbackupd.assembly import rules_of
 from lhbackupd.core import coverage
 from lhbackupd.core.audit import Loss
 from lhbackupd.core.model import Outcome, Run
+from lhbackupd.core.pausing import Pause
 from lhbackupd.engine import intake, lobby, watch
-from lhbackupd.engine.events import BackupLost, Moved
+from lhbackupd.engine.events import BackupLost, Moved, Polled
 from lhbackupd.engine.slices import SLICE, sliced
 from tests.rig import MIB, Rig
 
@@ -257,3 +259,30 @@ async def test_an_end_has_only_those_decided_on_who_get_its_place(rig: Rig, monk
     assert set(rig.outcomes()) == {Outcome.COMPLETED}
     sweeps = sum(count > cluster for second, count in seconds.items() if second > began)
     assert sweeps <= took / lobby.OLD * 2 + 1, "polls, and turns in which nothing else has happened"
+
+
+async def test_of_many_volumes_a_twentieth_is_asked_for_its_groups_with_each_poll(rig: Rig) -> None:
+    await many(rig, 1200)
+    await rig.call("POST", "/v1/recurringjobs", JOB)
+    async with rig.daemon(rig.config(match='{ name = ["x"] }')) as engine:
+        await rig.until(lambda: len(engine.inventory.picture.groups) == 1200)
+        before = await requests(rig)
+        await poll(rig)
+        assert (await requests(rig))[ASKED] - before[ASKED] == 60
+
+
+async def test_volumes_that_are_gone_are_looked_for_by_name_and_not_in_a_list_for_each(rig: Rig) -> None:
+    await many(rig)
+    async with rig.daemon(rig.config(cron='"0 2 * * *"')) as engine:
+        await rig.until(lambda: len(engine.scheduler.schedules) == MANY)
+        now = rig.clock.now()
+        await engine.keeper.orders.pause(Pause(policy="often", since=now, until=now + timedelta(days=1), by="me"))
+        await rig.until(lambda: len(engine.keeper.waiting) == MANY)
+        before = await requests(rig)
+        for name in await names(rig):
+            await rig.call("DELETE", f"/v1/volumes/{name}")
+        polls = sum(isinstance(event, Polled) for event in rig.events)
+        await rig.until(lambda: not engine.keeper.waiting)
+        polls = sum(isinstance(event, Polled) for event in rig.events) - polls
+        assert (await requests(rig))["GET /v1/volumes"] - before["GET /v1/volumes"] <= polls + 1  # and ours by `names`
+    assert rig.outcomes() == [Outcome.GONE] * MANY
