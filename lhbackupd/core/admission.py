@@ -62,8 +62,8 @@ class Load:
     def take(self, run: Run, slot: Slot) -> None:
         """`run` has this slot."""
         self.volumes[run.volume] = run.id
-        if run.stuck:
-            return  # Longhorn does not take the volume back: others need not wait for that
+        if run.stuck or run.finished:
+            return  # Longhorn does not take the volume back, or that is yet to be written down: others need not wait
         self.total += 1
         self.nodes[slot.node] += 1
         self.targets[slot.target] += 1

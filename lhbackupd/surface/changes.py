@@ -108,7 +108,10 @@ class Changes:
         while True:
             await self._dirty.wait()
             self._dirty.clear()
-            await self._once()
+            try:
+                await self._once()
+            except Exception:  # noqa: BLE001 -- of a report that cannot be made whoever asks for a page is told
+                await asyncio.sleep(LOOK)
 
     async def _once(self) -> None:
         begun = time.monotonic()

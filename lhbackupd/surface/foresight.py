@@ -52,7 +52,8 @@ class Foreseen:
 
 def foresee(sources: Sources) -> Foreseen:
     """The coming days; takes copies, so it may be called from another thread."""
-    known, rules = outlook(sources), sources.keeper.rules
+    rules = sources.keeper.rules  # before what is made of them: a reload meanwhile must not make it seem to fit
+    known = outlook(sources)
     found = forecast(known, known.at + AHEAD + AFTER)
     runs: dict[Key, dict[datetime, Planned]] = {}
     for run in found.runs:

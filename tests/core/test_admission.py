@@ -133,3 +133,11 @@ def test_runs_of_equal_age_go_by_volume_and_policy_whatever_their_ids() -> None:
     asks = [waiting("1", "b"), waiting("2", "a")]
     given_out = ask(asks, [volume("a", "node-1"), volume("b", "node-1")], limits=Limits(cluster=1))
     assert list(given_out.slots) == ["2"]
+
+
+def test_a_run_that_has_ended_takes_no_place_while_that_is_written_down() -> None:
+    ended = tuple(run(Phase.FINISHED, id=name, volume=name) for name in ("x", "y"))
+    asks = [waiting("a"), waiting("again", "x")]
+    given_out = ask(asks, [volume("a", "node-1"), volume("x", "node-1")], ended, Limits(cluster=1))
+    assert list(given_out.slots) == ["a"]
+    assert "x of the same volume" in given_out.waits["again"]

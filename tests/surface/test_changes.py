@@ -19,10 +19,12 @@ class Shown:
     """What can be seen, and how often that was looked at."""
 
     def __init__(self) -> None:
-        self.version, self.looks, self.takes = "1", 0, 0.0
+        self.version, self.looks, self.takes, self.fault = "1", 0, 0.0, ""
 
     def look(self) -> str:
         self.looks += 1
+        if self.fault:
+            raise ValueError(self.fault)
         return self.version
 
     async def __call__(self, function: Callable[[], str]) -> str:
@@ -166,3 +168,16 @@ def test_a_version_changes_with_what_is_seen_and_not_with_time(house: House) -> 
     one = version_of(house.report()).version
     house.keeper.active["a"] = replace(house.keeper.active["a"], progress=2)
     assert version_of(house.report()).version != one
+
+
+async def test_a_report_that_cannot_be_made_ends_no_looking(changes: Changes, shown: Shown) -> None:
+    stream = changes.stream()
+    await anext(stream)
+    looks, shown.fault = shown.looks, "a defect"
+    changes(EVENT)
+    assert await anext(stream) == b": still there\n\n"
+    assert shown.looks == looks + 1
+    shown.fault, shown.version = "", "2"
+    changes(EVENT)
+    assert await anext(stream) == b"event: changed\ndata: 2\n\n"
+    await stream.aclose()
