@@ -19,6 +19,7 @@ from .moves import (
     leave,
     lost,
     others_backup,
+    our_ticket,
     patience_of,
     patiently,
     refused_by,
@@ -42,7 +43,8 @@ def backing_up(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Or
         words, full = f"backup {run.backup} is completed and listed", run.full and listed.mode == "full"
         if run.full:
             words += ", a full one" if full else "; it was to be a full one, and this Longhorn made an incremental one"
-        run = replace(run, progress=100, protected_until=held, full=full)
+        let_go = bool(run.ticket) and (seen.volume is None or our_ticket(run, seen.volume) is None)
+        run = replace(run, progress=100, protected_until=held, full=full, let_go=let_go)
         return leave(run, now, Outcome.COMPLETED, words), None
     ended = next((each for each in (listed, entry) if each and not each.running and each.state != "Completed"), None)
     if ended is not None:

@@ -126,10 +126,15 @@ def lost(known: Exposure, until: datetime | None, words: str) -> Exposure:
     return replace(known, clear=until, since=until or known.born, sign=words, doubt=None, why="")
 
 
-def ran(known: Exposure, run: Run, last: Look | None, looked: datetime | None) -> Exposure:
-    """What follows from where a run stands. `last` is the last look that shows the volume, of the time `looked`."""
+def ran(
+    known: Exposure, run: Run, last: Look | None, looked: datetime | None, *, stirred: datetime | None = None
+) -> Exposure:
+    """What follows from where a run stands. `last` is the last look that shows the volume, of the time `looked`.
+
+    `stirred`: when something last showed that somebody may have had it, or that nobody had looked.
+    """
     if run.finished and run.outcome in PROTECTED:
-        return _protected(known, run, last, looked)
+        return _protected(known, run, last, looked, stirred)
     going = run.phase in {Phase.SNAPSHOTTING, Phase.BACKING_UP} and bool(run.ticket)
     if not (run.new_bytes or going) or known.since is not None:
         return known
@@ -141,14 +146,17 @@ def ran(known: Exposure, run: Run, last: Look | None, looked: datetime | None) -
     return replace(known, since=start, sign="attached by others while it was backed up")
 
 
-def _protected(known: Exposure, run: Run, last: Look | None, looked: datetime | None) -> Exposure:
+def _protected(
+    known: Exposure, run: Run, last: Look | None, looked: datetime | None, stirred: datetime | None
+) -> Exposure:
     """All that was written up to the run's snapshot, or its look, is held.
 
     A run with a ticket had the volume to itself from its inspection on, so who used it before is out; who was seen to
-    use it afterwards has it again. On a volume that others had attached all goes on.
+    use it afterwards has it again. What stirred between the ticket's end and the run's was hidden by what the backup
+    holds, and is a doubt now. On a volume that others had attached all goes on.
     """
     until = held_until(run)
-    if until is None:
+    if until is None or until < known.born:  # of a volume of that name that is gone
         return known
     took = known.took
     if run.outcome is Outcome.COMPLETED and run.finished_at and run.started_at:
@@ -158,6 +166,9 @@ def _protected(known: Exposure, run: Run, last: Look | None, looked: datetime | 
     if run.ticket:
         alone = run.entered.get(Phase.INSPECTING.value, until)
         use = use if looked is not None and looked >= alone else None
+        free = run.entered.get((Phase.BACKING_UP if run.let_go else Phase.DETACHING).value, until)
+        if stirred is not None and stirred >= free:
+            known = _doubted(known, max(until, free), "somebody may have had it since its last run let it go")
     elif use is None and not (last is not None and last.held):
         use = Sign(since=until, certain=True, words="attached by others while it was backed up")
     return shown(known, use) if use else known
@@ -179,6 +190,21 @@ def held_until(run: Run) -> datetime | None:
     if asked - _WHOLE < until <= ready and asked <= ready:
         return max(asked, until)
     return min(asked, until, ready)
+
+
+def by(known: Exposure, now: datetime) -> Exposure:
+    """`known` without times later than `now`, which a clock that was ahead has left."""
+
+    def clipped(moment: datetime | None) -> datetime | None:
+        return min(moment, now) if moment else None
+
+    return replace(
+        known,
+        born=min(known.born, now),
+        clear=clipped(known.clear),
+        since=clipped(known.since),
+        doubt=clipped(known.doubt),
+    )
 
 
 def set_back(known: Exposure, by: timedelta) -> Exposure:

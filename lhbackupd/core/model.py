@@ -243,6 +243,8 @@ class Run:
     former: str = ""
     #: the volume could not be given back within the policy's patience: others may have the slot, and we go on trying
     stuck: bool = False
+    #: our ticket was gone before the backup was seen to be completed
+    let_go: bool = False
     #: the backup that runs is to be deleted, so that the volume gets free
     drop_backup: bool = False
     #: when our ticket got the volume, by Longhorn's clock and to the second; None where it does not say

@@ -9,7 +9,7 @@ Tickets of lhbackupd with the frontend disabled write nothing, nor do those by w
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from .cluster import Ticket, TicketKind, Volume
 from .naming import TicketName
@@ -88,6 +88,11 @@ def _idle(before: Look, volume: Volume) -> bool:
         and (volume.size, volume.actual_size) == (before.size, before.actual_size)
         and not (volume.pods and _known_pods(volume) - before.pods)
     )
+
+
+def set_back(seen: Look, by: timedelta) -> Look:
+    """`seen` after the wall clock was set back: what it said before is that much too late."""
+    return replace(seen, use=replace(seen.use, since=seen.use.since - by)) if seen.use else seen
 
 
 def harmless(ticket: Ticket) -> bool:

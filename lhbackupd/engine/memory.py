@@ -5,13 +5,17 @@ to be written. The time of the last look is kept by both clocks, and after a res
 agree on how long ago that is: a clock that was set in between must not hide that nobody looked.
 """
 
+from datetime import datetime, timedelta
+
 from lhbackupd.clock import Clock
+from lhbackupd.core import exposure, signs
 from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.signs import Look
 from lhbackupd.engine.intake import Offload
 from lhbackupd.engine.journal import Journal
 from lhbackupd.engine.notes import Moment, Notes, believed
 from lhbackupd.engine.scheduler import Key
+from lhbackupd.engine.slices import sliced
 
 #: seconds after which the time of the last look is written down again
 NOTE_EVERY = 30.0
@@ -27,6 +31,8 @@ class Memory:
         self._offload = offload
         self.exposures: dict[Key, Exposure] = {}
         self.looks: dict[str, Look] = {}
+        #: when something last showed that somebody may have had a volume, or that nobody had looked; by our clock
+        self.stirred: dict[str, datetime] = {}
         #: the last look at all volumes
         self.last: Moment | None = None
         self._notes = Notes(journal=journal, offload=offload)
@@ -38,7 +44,10 @@ class Memory:
         exposures = await self._offload(notes, _EXPOSURE, Exposure)
         self.looks = await self._offload(notes, _LOOK, Look)
         last = (await self._offload(notes, _WATCH, Moment)).get(_LAST)
-        self.exposures = {(known.policy, known.volume): known for known in exposures.values()}
+        now = self._clock.now()
+        self.exposures = {(known.policy, known.volume): exposure.by(known, now) for known in exposures.values()}
+        ahead = {name: seen.use.since - now for name, seen in self.looks.items() if seen.use and seen.use.since > now}
+        self.looks |= {name: signs.set_back(self.looks[name], span) for name, span in ahead.items()}
         self.last = believed(last, self._clock) if last else None
 
     def put(self, key: Key, known: Exposure) -> None:
@@ -55,6 +64,14 @@ class Memory:
         if former is None or seen.use is None or seen.use != former.use:
             self._notes.put(_LOOK, volume, seen)
 
+    async def set_back(self, by: timedelta) -> None:
+        """The wall clock was set back: all that was known before is said that much too late."""
+        async for key in sliced(self.exposures):
+            self.put(key, exposure.set_back(self.exposures[key], by))
+        async for name in sliced(self.looks):
+            if self.looks[name].use is not None:
+                self.remember(name, signs.set_back(self.looks[name], by))
+
     def drop(self, key: Key) -> None:
         """Forget a volume under a policy that is no longer for it."""
         del self.exposures[key]
@@ -63,6 +80,7 @@ class Memory:
     def drop_look(self, volume: str) -> None:
         """Forget a volume that is gone."""
         del self.looks[volume]
+        self.stirred.pop(volume, None)
         self._notes.put(_LOOK, volume, None)
 
     async def write(self, *, last: bool = False) -> None:

@@ -172,8 +172,7 @@ class Watch:
                         if (known := self.exposures.get(key)) is not None:
                             self._memory.put(key, exposure.lost(known, loss.until, loss.words))
                     case ClockStepped(seconds) if seconds < 0:
-                        async for key in sliced(self.exposures):
-                            self._memory.put(key, exposure.set_back(self.exposures[key], timedelta(seconds=-seconds)))
+                        await self._memory.set_back(timedelta(seconds=-seconds))
                     case _:
                         pass
         try:
@@ -196,7 +195,9 @@ class Watch:
                 self._lagging.pop(name, None)
                 since = last.by(now) if last is not None and name in self._memory.looks else None
                 window = Window(after=since, until=max(after.at or now.wall, now.wall))
-                if self._fold(volume, window, keys.get(name, ()), ours=name in holding or self._lately(name, since)):
+                back = self._released.get(name)
+                ours = name in holding or (back is not None and (since is None or back >= since))
+                if self._fold(volume, window, keys.get(name, ()), ours=ours):
                     self._quiet[name] = volume
             if last is not None and last.age(now.monotonic) > self._gap:
                 self._unseen(keys.get(name, ()), last, now, after)
@@ -217,6 +218,8 @@ class Watch:
         """Fold in one look at one volume; whether the same look would show nothing new once more."""
         former = self._memory.looks.get(volume.name)
         seen, signs = look(former, volume, window, ours=ours)
+        if signs:
+            self._memory.stirred[volume.name] = window.until
         fresh = former is not None and anew(former, volume)
         if seen is not former:
             self._memory.remember(volume.name, seen)
@@ -238,6 +241,7 @@ class Watch:
                 continue
             lately = known.clear is not None and 0 <= (now.wall - known.clear).total_seconds() <= self._gap
             if not lately:
+                self._memory.stirred[key[1]] = now.wall
                 self._memory.put(key, exposure.unwatched(known, last.by(now), why))
 
     def _ran(self, run: Run) -> None:
@@ -250,12 +254,8 @@ class Watch:
         if (known := self.exposures.get(key)) is not None:
             last = self._lagging.get(run.volume, self._memory.last)
             seen = self._memory.looks.get(run.volume)
-            self._memory.put(key, exposure.ran(known, run, seen, last.wall if last else None))
-
-    def _lately(self, name: str, after: datetime | None) -> bool:
-        """Whether a run gave the volume back since the look before."""
-        released = self._released.get(name)
-        return released is not None and (after is None or released >= after)
+            looked, stirred = last.wall if last else None, self._memory.stirred.get(run.volume)
+            self._memory.put(key, exposure.ran(known, run, seen, looked, stirred=stirred))
 
     def _forget(self, volumes: Mapping[str, Volume]) -> None:
         """Drop what is known of volumes that are gone, and of those that a policy is no longer for."""

@@ -10,7 +10,7 @@ from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Outcome
 from lhbackupd.core.rpo import Rpo
 from lhbackupd.core.signs import Look
-from lhbackupd.engine.events import RpoMoved
+from lhbackupd.engine.events import Moved, RpoMoved
 from lhbackupd.engine.journal import Journal, JournalError
 from lhbackupd.engine.rules import Rules
 from lhbackupd.engine.watch import LEAST
@@ -379,3 +379,78 @@ async def test_a_volume_that_the_list_lacks_is_in_doubt(rig: Rig) -> None:
         await rig.until(lambda: known(engine).doubt is not None)
         assert known(engine).why == "nobody has looked at it for a while"
         assert engine.keeper.watch.exposures["often", "vol-b"].doubt is None
+
+
+async def test_what_happens_after_a_backup_was_handed_over_is_in_doubt_once_its_run_has_ended(rig: Rig) -> None:
+    await rig.volume("vol-a", data=8 * MIB)
+    await rig.call("POST", "/sim/volumes/vol-a/timing", {"backup": 60})
+    config = rig.config(cron='"0 2 * * *"')
+    async with rig.daemon(config):
+        await rig.until(lambda: any(isinstance(event, Moved) and event.after.backup for event in rig.events))
+        await looks(rig)
+    await rig.clock.sleep(180)
+    await pod(rig)
+    await rig.clock.sleep(60)
+    await rig.call("DELETE", "/sim/pods/shop/pod-a")
+    await rig.clock.sleep(60)
+    # the poll is there before the run has seen that its volume is free
+    slow = {"kind": "delay", "seconds": 20, "match": {"volume": "vol-a"}}
+    await rig.call("POST", "/sim/faults", slow)
+    async with rig.daemon(config) as engine:
+        await rig.finished(1)
+        await looks(rig, 3)
+        assert rig.outcomes() == [Outcome.COMPLETED]
+        real, claimed = await truth(rig), known(engine).unprotected_since
+        assert real is not None
+        assert claimed is not None
+        assert claimed <= real
+
+
+async def test_a_run_of_a_volume_that_is_gone_says_nothing_of_the_one_that_has_its_name(rig: Rig) -> None:
+    await rig.volume("vol-a", data=8 * MIB)
+    await rig.call("POST", "/sim/volumes/vol-a/timing", {"backup": 60})
+    config = rig.config(cron='"0 2 * * *"')
+    async with rig.daemon(config):
+        await rig.until(lambda: any(isinstance(event, Moved) and event.after.backup for event in rig.events))
+    await rig.clock.sleep(180)
+    await rig.call("DELETE", "/v1/volumes/vol-a")
+    await rig.clock.sleep(10)
+    await rig.volume("vol-a", data=MIB)
+    await rig.call("POST", "/sim/faults", {"kind": "delay", "seconds": 20, "match": {"volume": "vol-a"}})
+    async with rig.daemon(config) as engine:
+        await rig.finished(1)
+        await looks(rig, 3)
+        assert known(engine).unprotected_since is not None
+
+
+async def test_no_exposure_begins_in_the_future_after_a_clock_that_was_ahead(rig: Rig) -> None:
+    await rig.volume("vol-a", data=8 * MIB)
+    rig.clock.set_by = 3600.0
+    async with rig.daemon(rig.config()) as engine:
+        await protected(rig, engine)
+        await pod(rig)
+        await rig.finished(2)
+        rig.clock.set_by = 0.0
+        await looks(rig)
+        await rig.finished(len(rig.runs()) + 2)
+        await looks(rig)
+        since = known(engine).since
+        assert since is not None
+        assert since <= rig.clock.now()
+
+
+async def test_what_was_noted_by_a_clock_ahead_is_no_later_than_now_at_the_next_start(rig: Rig) -> None:
+    await rig.volume("vol-a", data=8 * MIB)
+    rig.clock.set_by = 3600.0
+    async with rig.daemon(rig.config()) as engine:
+        await rig.until(lambda: Outcome.UNCHANGED in rig.outcomes())
+        await looks(rig)
+        assert known(engine).clear is not None
+    rig.clock.set_by = 0.0
+    async with rig.daemon(rig.config(cron='"0 12 * * *"')) as engine:
+        await looks(rig, 2)
+        await pod(rig)
+        await looks(rig, 2)
+        assert known(engine).sign.startswith("attached read-write")
+        assert known(engine).since is not None
+        assert known(engine).since <= rig.clock.now()
