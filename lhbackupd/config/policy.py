@@ -158,7 +158,8 @@ class Policy(Section):
     )
     keep: KeepSection = Field(
         default_factory=KeepSection,
-        description="Which completed backups of this policy stay; without it all. The newest is never deleted.",
+        description="Which completed backups of this policy stay; without it all. The newest is never deleted, nor the "
+        "last made.",
     )
     full_every: Amount | None = Field(
         default=None,

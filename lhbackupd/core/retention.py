@@ -44,13 +44,21 @@ class Verdict:
 
 
 def verdicts(
-    backups: Iterable[Backup], *, volume: str, policy: str, origin: Origin, keep: Keep | None, zone: tzinfo
+    backups: Iterable[Backup],
+    *,
+    volume: str,
+    policy: str,
+    origin: Origin,
+    keep: Keep | None,
+    zone: tzinfo,
+    claimed: str = "",
 ) -> tuple[Verdict, ...]:
     """What `keep` says of each completed backup that a policy of ours made of a volume, newest first.
 
     Periods are those of `zone` that have a backup, counted back from the policy's newest one by Longhorn's timestamps
     and never from now: one bad clock must not delete history. The newest backup of the policy, and of the volume
-    whoever made it, stays; so does one of unknown age, which counts for nothing.
+    whoever made it, stays; so does one of unknown age, which counts for nothing; and so does the one by which its data
+    is `claimed` to be protected, which a clock that was ahead may have made look older than others.
     """
     completed = sorted((b for b in backups if b.completed and b.volume == volume), key=_age, reverse=True)
     dated = [backup for backup in completed if _age(backup)[0] != _LONG_AGO]
@@ -62,6 +70,8 @@ def verdicts(
     for backup in mine:
         if backup not in dated:
             kept[backup.name].append("of unknown age")
+    if claimed in kept:
+        kept[claimed].append("last made by the policy")
     if dated and dated[0].name in kept:
         kept[dated[0].name].append("newest of the volume")
     gone = {name for name, rules in kept.items() if not rules}
@@ -123,10 +133,17 @@ def _by_period(mine: list[Backup], keep: Keep, zone: tzinfo) -> Iterator[tuple[s
 
 
 def expired(
-    backups: Iterable[Backup], *, volume: str, policy: str, origin: Origin, keep: Keep | None, zone: tzinfo
+    backups: Iterable[Backup],
+    *,
+    volume: str,
+    policy: str,
+    origin: Origin,
+    keep: Keep | None,
+    zone: tzinfo,
+    claimed: str = "",
 ) -> tuple[Verdict, ...]:
     """Completed backups of a volume that its policy no longer keeps, oldest first, each with the reason."""
-    found = verdicts(backups, volume=volume, policy=policy, origin=origin, keep=keep, zone=zone)
+    found = verdicts(backups, volume=volume, policy=policy, origin=origin, keep=keep, zone=zone, claimed=claimed)
     return tuple(verdict for verdict in reversed(found) if not verdict.kept_by)
 
 

@@ -35,8 +35,10 @@ class Caretaker(Hands, Protocol):
     async def withdraw(self, volume: str, ticket: str) -> Fault | None:
         """Withdraw a ticket of lhbackupd."""
 
-    async def prune(self, volume: str, policy: Policy, origin: Origin) -> tuple[tuple[Verdict, ...], Fault | None]:
-        """Delete backups of a volume that a policy no longer keeps."""
+    async def prune(
+        self, volume: str, policy: Policy, origin: Origin, claimed: str
+    ) -> tuple[tuple[Verdict, ...], Fault | None]:
+        """Delete backups of a volume that a policy no longer keeps, but never the `claimed` one."""
 
     async def drop_failed(self, run: Run) -> tuple[tuple[Verdict, ...], Fault | None]:
         """Delete the backup that this run made and that ended in Error."""
@@ -97,20 +99,28 @@ class Housekeeper:
             if rests := self.doubt():
                 self._tell(PruningRests(run, rests))
                 return
-            await self.prune(run.volume, policy)
+            await self.prune(run.volume, policy, run.backup)
         elif run.backup and run.outcome is not Outcome.COMPLETED:
             deleted, fault = await self._gateway.drop_failed(run)
             self._told(Pruned(run.policy, run.volume, deleted, fault))
 
-    async def prune(self, volume: str, policy: Policy) -> Pruned:
-        """Delete the backups of a volume that a policy no longer keeps; not to be called while clocks disagree."""
-        deleted, fault = await self._gateway.prune(volume, policy, self._orders.origin)
+    async def prune(self, volume: str, policy: Policy, claimed: str) -> Pruned:
+        """Delete the backups of a volume that a policy no longer keeps; not to be called while clocks disagree.
+
+        `claimed` is the one that its protection rests on, "" where there is none.
+        """
+        deleted, fault = await self._gateway.prune(volume, policy, self._orders.origin, claimed)
         return self._told(Pruned(policy.name, volume, deleted, fault))
 
     def _told(self, event: Pruned) -> Pruned:
         if event.deleted or event.fault:
             self._tell(event)
         return event
+
+    @property
+    def sure(self) -> bool:
+        """Whether Longhorn has told its time, and ours agrees."""
+        return self._gateway.server_date is not None and not self.doubt()
 
     def doubt(self) -> str:
         """How our clock and Longhorn's disagree, in words; "" while they agree, or Longhorn has not answered yet."""

@@ -58,7 +58,6 @@ class Keeper:
     ) -> None:
         self.rules = rules
         self._clock = clock
-        self._offload = offload
         self._inventory = inventory
         self.books = Books(journal=journal, scheduler=scheduler, clock=clock, offload=offload, tell=tell)
         self.watch = Watch(
@@ -201,8 +200,10 @@ class Keeper:
         await self.coverage.look(self._inventory.picture, self.rules.policies, self.rules.excludes)
         try:
             await self.books.probe()
-            if await self._timekeeper.heed():
+            new, ahead = await self._timekeeper.heed(sure=self.housekeeper.sure)
+            if new:
                 self.lobby.bring_back(self.rules.retry.longest)
+            if ahead:
                 await self.books.bring_back(self._clock.now())
             picture = self._inventory.picture
             self._inventory.wants_groups = wants_groups(self.rules.policies.values(), self.rules.excludes)
@@ -290,11 +291,8 @@ class Keeper:
         return True
 
     async def forget(self, before: datetime) -> None:
-        """Drop runs that finished before `before`, and what is known of volumes that have been gone since then.
-
-        None are dropped before Longhorn has told its time, nor while it disagrees: a clock a year ahead takes all.
-        """
-        if self.picture.at is not None and not self.housekeeper.doubt():
+        """Drop runs finished before `before`, and what is known of volumes gone since; none where our clock errs."""
+        if self.housekeeper.sure:
             for volume in await self.books.forget(before):
                 self._runner.experience.forget(volume)
                 self.trails.forget(volume)

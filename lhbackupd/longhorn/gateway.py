@@ -120,8 +120,13 @@ class Gateway:
             return error.fault
         return None
 
-    async def prune(self, volume: str, policy: Policy, origin: Origin) -> tuple[tuple[Verdict, ...], Fault | None]:
-        """Delete the volume's backups that the policy no longer keeps; those deleted, and what went wrong."""
+    async def prune(
+        self, volume: str, policy: Policy, origin: Origin, claimed: str
+    ) -> tuple[tuple[Verdict, ...], Fault | None]:
+        """Delete the volume's backups that the policy no longer keeps; those deleted, and what went wrong.
+
+        `claimed`: the backup by which its data is said to be protected.
+        """
         return await self._delete(
             volume,
             lambda backups: expired(
@@ -131,6 +136,7 @@ class Gateway:
                 origin=origin,
                 keep=policy.keep,
                 zone=parse_zone(policy.timezone),
+                claimed=claimed,
             ),
         )
 

@@ -172,6 +172,7 @@ def _phases(run: Run) -> Iterator[PhaseTime]:
 def _backups(sources: Sources, name: str, backups: tuple[Backup, ...]) -> Iterator[BackupWord]:
     kept: dict[str, tuple[str, ...]] = {}
     for policy in _policies(sources):
+        word = sources.keeper.books.protections.get((policy.name, name))
         found = verdicts(
             backups,
             volume=name,
@@ -179,6 +180,7 @@ def _backups(sources: Sources, name: str, backups: tuple[Backup, ...]) -> Iterat
             origin=sources.origin,
             keep=policy.keep,
             zone=parse_zone(policy.timezone),
+            claimed=word.last_backup if word else "",
         )
         kept |= {verdict.backup.name: verdict.kept_by for verdict in found}
     long_ago = datetime.min.replace(tzinfo=sources.clock.now().tzinfo)

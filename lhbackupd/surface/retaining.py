@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from lhbackupd.clock import Clock
 from lhbackupd.core.model import Policy
+from lhbackupd.engine.events import Pruned
 from lhbackupd.engine.inventory import Inventory
 from lhbackupd.engine.keeper import Keeper
 from lhbackupd.engine.scheduler import Scheduler
@@ -74,6 +75,10 @@ class RetentionOrders:
         self._scheduler = scheduler
         self._gate = asyncio.Lock()
 
+    async def _prune(self, policy: Policy, volume: str) -> Pruned:
+        word = self._keeper.books.protections.get((policy.name, volume))
+        return await self._keeper.housekeeper.prune(volume, policy, word.last_backup if word else "")
+
     async def prune(self, order: PruneOrder, by: str) -> PrunedNow:
         """Delete what no rule keeps, as after a run. Raises Refused."""
         await self._keeper.begun.wait()
@@ -82,7 +87,7 @@ class RetentionOrders:
             if why := self._keeper.housekeeper.doubt():
                 raise Refused(f"nothing was deleted, because the clocks disagree: {why}; set them first")
             self._keeper.orders.told_to_prune(order.policy, order.volume, by)
-            events = [await self._keeper.housekeeper.prune(volume, policy) for policy, volume in pairs]
+            events = [await self._prune(policy, volume) for policy, volume in pairs]
         return PrunedNow(
             looked_at=len(pairs),
             deleted=tuple(

@@ -284,3 +284,13 @@ def test_backups_of_an_adopted_journal_are_kept_and_let_go_as_ours() -> None:
     found = verdicts([lost, NEW], volume="vol", policy="nightly", origin=heir, keep=Keep(last=1), zone=UTC)
     assert [(verdict.backup.name, bool(verdict.kept_by)) for verdict in found] == [("new", True), ("lost", False)]
     assert why(lost, NEW, keep=Keep(last=1)) == {}
+
+
+def test_the_backup_by_which_data_is_called_protected_stays_though_a_clock_was_ahead_when_others_were_made() -> None:
+    ahead = [backup(f"ahead{number}", f"s{number}", age=-86400 * number) for number in (1, 2)]
+    last = backup("last", "s9", age=10)
+    keep = Keep(last=2, daily=1)
+    of = {"volume": "vol", "policy": "nightly", "origin": ORIGIN, "keep": keep, "zone": UTC}
+    assert [each.backup.name for each in expired([*ahead, last, NEW], **of)] == ["new", "last"]
+    assert [each.backup.name for each in expired([*ahead, last, NEW], **of, claimed="last")] == ["new"]
+    assert expired([*ahead, last], **of, claimed="of another") != ()

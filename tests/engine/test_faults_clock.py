@@ -190,3 +190,34 @@ async def test_half_past_two_makes_one_run_in_the_nights_when_clocks_move(
         assert f"{run.due:%Y-%m-%dT%H:%M}" == due
         assert f"{engine.scheduler.next_wakeup():%Y-%m-%dT%H:%M}" == following
         await promises.hold(rig, engine)
+
+
+async def test_a_clock_that_is_behind_at_start_takes_no_history_and_makes_no_run_twice(rig: Rig) -> None:
+    await rig.volume("db", data=MIB)
+    config = rig.config(cron='"0 2,14 * * *"')
+    async with rig.daemon(config):
+        await rig.finished(1)
+        await rig.clock.sleep(60)
+    before = rig.runs()
+    rig.clock.set_by = -48 * HOUR
+    async with rig.daemon(config) as engine:
+        await rig.clock.sleep(60)
+        assert rig.runs() == before
+        word = engine.keeper.books.protections["often", "db"]
+        assert word.protected_until == before[0].protected_until
+        rig.clock.set_by = 0.0
+        await rig.clock.sleep(300)
+    assert [run.due for run in rig.runs()] == [run.due for run in before]
+
+
+async def test_the_backup_that_was_just_made_is_kept_though_clocks_were_ahead_when_others_were(rig: Rig) -> None:
+    await rig.volume("db", data=MIB)
+    async with rig.daemon(rig.config(keep="{ last = 2 }")):
+        await completed(rig, 2)
+        for backup in rig.cluster.world.backups().values():  # by the clock of the node that made them
+            assert backup.created is not None
+            backup.created += timedelta(days=3)
+        await completed(rig, 1)
+        await rig.clock.sleep(30)
+        there = {backup["name"] for backup in await rig.backups("db")}
+        assert [run.backup for run in rig.runs() if run.backup][-1] in there
