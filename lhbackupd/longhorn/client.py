@@ -284,7 +284,7 @@ class Longhorn:
             self._places.release()
 
     def _note_date(self, text: str) -> None:
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, OverflowError):  # the year 9999 has an end
             when = parsedate_to_datetime(text)
             self.server_date = when.astimezone(UTC) if when.tzinfo is not None else self.server_date
 

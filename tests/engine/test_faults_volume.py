@@ -1,10 +1,12 @@
 """Faults of volumes, nodes and engines, in every phase; others who attach, detach, delete and revert."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from lhbackupd.core.model import Outcome, Phase, Run
+from lhbackupd.core.pausing import Pause
 from lhbackupd.engine.events import Moved
 from tests.engine import promises
 from tests.rig import MIB, Rig
@@ -186,3 +188,15 @@ async def test_a_native_job_on_the_same_volume_gets_its_backup_and_we_ours(rig: 
         await rig.clock.sleep(120)
     assert rig.outcomes()[-1] is Outcome.COMPLETED
     assert (await rig.shows("db"))["state"] == "detached"
+
+
+async def test_a_run_that_waits_for_a_volume_that_is_deleted_ends_though_a_part_of_each_poll_fails(rig: Rig) -> None:
+    await rig.volume("db", data=MIB)
+    async with rig.daemon(rig.config(cron='"0 2 * * *"')) as engine:
+        now = rig.clock.now()
+        await engine.keeper.orders.pause(Pause(policy="often", since=now, until=now + timedelta(days=1), by="me"))
+        await rig.until(lambda: bool(engine.keeper.waiting))
+        await rig.call("POST", "/sim/faults", {"kind": "status", "status": 403, "match": {"path": "/v1/recurringjobs"}})
+        await rig.call("DELETE", "/v1/volumes/db")
+        await rig.finished(1)
+    assert rig.outcomes() == [Outcome.GONE]

@@ -233,7 +233,7 @@ async def test_server_date_is_the_last_answers() -> None:
     assert longhorn.server_date == datetime(2026, 11, 22, 11, 31, 1, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("date", ["soon", "", "Sun, 22 Nov 2026 11:31:01 -0000"])
+@pytest.mark.parametrize("date", ["soon", "", "Sun, 22 Nov 2026 11:31:01 -0000", "Fri, 31 Dec 9999 23:59:59 -0100"])
 async def test_server_date_that_is_none_or_of_no_zone_is_unknown(date: str) -> None:
     longhorn = saying(200, answer("040"), {"Date": date})
     await longhorn.volumes()
