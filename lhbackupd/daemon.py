@@ -239,6 +239,9 @@ class Daemon:
                 self._faults = tuple(map(str, error.faults))
                 for fault in self._faults:
                     self._log.error(f"the old policies stay in force: {fault}", action="reload-failed")
+            except Exception as error:  # noqa: BLE001 -- no run is let go of for it; its text may hold a secret
+                self._faults = (f"reading it met a defect of lhbackupd, please report it ({type(error).__name__})",)
+                self._log.error(f"the old policies stay in force: {self._faults[0]}", action="reload-failed")
             self._engine.keeper.wake()
             self._systemd.tell(READY="1")
 

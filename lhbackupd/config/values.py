@@ -212,8 +212,12 @@ def read_path(value: object) -> Path:
 def read_file_path(value: object) -> Path:
     """An absolute path to a file that can be read."""
     path = read_path(value)
-    if not path.is_file() or not os.access(path, os.R_OK):
+    try:
+        readable = path.is_file() and os.access(path, os.R_OK)
         why = "it is a directory" if path.is_dir() else "no permission" if path.exists() else "there is none"
+    except OSError as error:  # a directory above it may not be entered, or its name is too long
+        readable, why = False, (error.strerror or type(error).__name__).lower()
+    if not readable:
         raise ValueError(f"a file that can be read ({why})")
     return path
 

@@ -334,6 +334,10 @@ def test_policies_that_are_no_json_say_where(file: Path) -> None:
             'longhorn.ca_file: found "/nowhere/ca": a file that can be read (there is none)',
         ),
         ('[longhorn]\nca_file = "/tmp"', 'longhorn.ca_file: found "/tmp": a file that can be read (it is a directory)'),
+        (
+            f'[longhorn]\nca_file = "/tmp/{"a" * 300}"',
+            f'longhorn.ca_file: found "/tmp/{"a" * 75}…": a file that can be read (file name too long)',
+        ),
     ],
 )
 def test_a_wrong_kind_of_value_says_what_belongs_there(file: Path, text: str, line: str) -> None:
