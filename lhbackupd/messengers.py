@@ -66,7 +66,7 @@ def messengers(
     pinger = Pinger(
         policies=lambda: keeper.rules.policies,
         protections=protections,
-        waiting=lambda: tuple(keeper.waiting.values()),
+        unfinished=keeper.unfinished,
         send=_pinging(),
         count=count,
         clock=clock,

@@ -17,7 +17,7 @@ from lhbackupd.clock import Clock
 from lhbackupd.core.model import Outcome, Policy
 from lhbackupd.core.notices import Key, Kind, Memory, News
 from lhbackupd.core.timetable import Cron, parse_cron, parse_zone, previous_due
-from lhbackupd.engine.events import Event, Moved
+from lhbackupd.engine.events import Event, Moved, Polled
 from lhbackupd.engine.intake import Offload
 from lhbackupd.engine.journal import Journal, JournalError
 from lhbackupd.surface.notify import sight
@@ -102,12 +102,16 @@ class Notifier:
         ]
         self._memory = Memory()
         self._stirred = True
+        #: whether it is known how Longhorn is, be it that it cannot be reached
+        self._polled = False
         #: how runs ended since the last digest, or the start
         self._ends: Counter[Outcome] = Counter()
         self._since = self._digested = clock.now()
 
     def __call__(self, event: Event) -> None:
         """Take note that something has happened."""
+        if isinstance(event, Polled):
+            self._polled = True
         if isinstance(event, Moved) and event.after.finished:
             self._stirred = True
             if event.after.outcome is not None:
@@ -147,11 +151,14 @@ class Notifier:
             self._put(await self._aside(sight.digest, report, ends, since))
 
     def _see(self) -> tuple[Report, News, list[Notice]] | None:
-        """What is new, with thousands of volumes off the loop; None while nobody knows yet what is there."""
+        """What is new, with thousands of volumes off the loop; None before Longhorn was polled.
+
+        While it could not be reached yet nobody knows what is there, but the digest says that.
+        """
         report = self._report()
-        if report.longhorn.last_poll is None:
-            return None
-        return report, *sight.notices(report, self._memory, wants=self._wants)
+        if report.longhorn.last_poll is not None:
+            return report, *sight.notices(report, self._memory, wants=self._wants)
+        return (report, News(memory=self._memory), []) if self._polled else None
 
     def _wants(self, kind: Kind, policy: str) -> bool:
         if not policy:

@@ -17,7 +17,7 @@ from structlog.typing import FilteringBoundLogger
 
 from lhbackupd import __version__
 from lhbackupd.clock import Clock
-from lhbackupd.core.model import Mode, Policy, Run
+from lhbackupd.core.model import Mode, Phase, Policy, Run
 from lhbackupd.core.protection import Protection
 from lhbackupd.engine.events import Event, Moved
 from lhbackupd.surface.notify.letter import SHOWN, plain
@@ -69,7 +69,7 @@ class Pinger:
         *,
         policies: Callable[[], Mapping[str, Policy]],
         protections: Callable[[], Iterable[Protection]],
-        waiting: Callable[[], Iterable[Run]],
+        unfinished: Callable[[], Iterable[Run]],
         send: Callable[[str, Path, Call], Awaitable[None]],
         count: Callable[[str, str, int], None],
         clock: Clock,
@@ -78,12 +78,12 @@ class Pinger:
         """`send` makes a call for a policy, by the URL in a file, and raises Undelivered."""
         self._policies = policies
         self._protections = protections
-        self._waiting = waiting
+        self._unfinished = unfinished
         self._send = send
         self._count = count
         self._clock = clock
         self._log = log
-        self._rounds = Rounds(verdict=self._verdict)
+        self._rounds = Rounds(begun=self._begun, verdict=self._verdict)
         self._boxes: dict[str, Outbox[Call]] = {}
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -132,9 +132,18 @@ class Pinger:
 
         return sent
 
-    def _verdict(self, policy: str) -> Ping | None:
-        if any(run.policy == policy and run.attempt == 1 for run in self._waiting()):
-            return None
+    def _begun(self) -> list[Run]:
+        """The runs that the journal held, but for those that failed before and wait for their time."""
+        failing = {
+            (word.policy, word.volume) for word in self._protections() if fails(word.last_outcome, word.failures)
+        }
+        return [
+            run
+            for run in self._unfinished()
+            if run.phase is not Phase.QUEUED or run.attempt == 1 or (run.policy, run.volume) not in failing
+        ]
+
+    def _verdict(self, policy: str) -> Ping:
         return Ping.FAIL if self._failing(policy) else Ping.SUCCESS
 
     def _failing(self, policy: str) -> str:

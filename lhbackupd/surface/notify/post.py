@@ -54,7 +54,8 @@ def send(url: Callable[[], str], letter: Letter) -> None:
     if receiver is None:
         raise Undelivered("Apprise does not take its URL; see https://appriseit.com")
     with _overheard() as hints:
-        taken = receiver.notify(body=letter.body, title=letter.title, body_format="text")
+        # a service that takes no more than 2,000 characters would refuse the same letter for ever
+        taken = receiver.notify(body=letter.body, title=letter.title, body_format="text", overflow="split")
     if not taken:
         raise Undelivered(_why("\n".join(hints)))
 

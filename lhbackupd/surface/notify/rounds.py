@@ -5,7 +5,7 @@ had its turn. A run that failed and waits for its next attempt keeps nobody busy
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 from lhbackupd.core.model import Outcome, Phase, Run
@@ -26,16 +26,21 @@ _NO_END = frozenset({Outcome.YIELDED, Outcome.INTERRUPTED, Outcome.SKIPPED})
 class Rounds:
     """The rounds of all policies.
 
-    When a round has ended, `verdict` is asked for what to say of a policy; None while first attempts of it wait that
-    were queued before this process began.
+    When a round has ended, `verdict` is asked for what to say of a policy. `begun` is asked once, when the first run
+    moves: for the runs of another process that its rounds wait for.
     """
 
-    def __init__(self, *, verdict: Callable[[str], Ping | None]) -> None:
+    def __init__(self, *, begun: Callable[[], Iterable[Run]], verdict: Callable[[str], Ping]) -> None:
+        self._begun = begun
         self._verdict = verdict
-        self._busy: dict[str, set[str]] = defaultdict(set)
+        self._busy: defaultdict[str, set[str]] | None = None
 
     def moved(self, run: Run) -> Ping | None:
         """Take note of where a run stands now; what is to be said of its policy."""
+        if self._busy is None:
+            self._busy = defaultdict(set)
+            for other in self._begun():
+                self._busy[other.policy].add(other.volume)
         busy = self._busy[run.policy]
         if not run.finished:
             if run.phase is Phase.QUEUED and run.attempt > 1 and run.volume not in busy:

@@ -291,3 +291,15 @@ async def test_a_journal_that_fails_is_said_and_people_are_told_all_the_same(
             await rig.clock.sleep(60)
     assert office.inbox.titles == ["Backup of shop/db failed"]
     assert "notify.forgotten" in [line["action"] for line in lines]
+
+
+async def test_a_longhorn_that_was_never_reached_is_in_the_digest(rig: Rig, office: Office) -> None:
+    office.digest = "08:00"
+    await rig.call("POST", "/sim/faults", {"kind": "status", "status": 401})
+    async with office.open(rig.config()) as engine:
+        await rig.clock.sleep(3600)
+        assert office.inbox.letters == []
+        await rig.clock.sleep(6 * 3600)
+        assert engine.inventory.picture.at is None
+    assert len(office.inbox.letters) == 1
+    assert "Longhorn cannot be reached" in office.inbox.letters[0].body

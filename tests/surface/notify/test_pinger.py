@@ -32,7 +32,7 @@ class Bench:
         self.pinger = Pinger(
             policies=lambda: self.policies,
             protections=house.keeper.books.protections.values,
-            waiting=lambda: tuple(house.keeper.waiting.values()),
+            unfinished=house.keeper.unfinished,
             send=self._send,
             count=lambda _channel, _outcome, _number: None,
             clock=LoopClock(),  # type: ignore[arg-type]
@@ -92,11 +92,23 @@ async def test_a_volume_that_failed_before_keeps_a_later_round_from_being_called
     assert bench.pings == [Ping.START, Ping.FAIL]
 
 
-async def test_no_success_while_a_run_waits_from_before_the_start(house: House) -> None:
-    house.keeper.waiting["x"] = queued("x")
+@pytest.mark.parametrize("attempt", [1, 2])
+async def test_no_success_while_a_run_waits_from_before_the_start(house: House, attempt: int) -> None:
+    house.knows(ended("x", Outcome.INTERRUPTED))
+    house.keeper.waiting["x"] = replace(queued("x"), attempt=attempt)
     bench = Bench(house, PINGING)
     await bench.hears(("a", Outcome.COMPLETED))
-    assert bench.pings == [Ping.START]
+    assert bench.pings == []
+    await bench.hears(("x", Outcome.COMPLETED))
+    assert bench.pings == [Ping.SUCCESS]
+
+
+async def test_a_run_that_failed_before_the_start_and_waits_keeps_no_round_open(house: House) -> None:
+    house.knows(ended("x", Outcome.FAILED))
+    house.keeper.waiting["x"] = replace(queued("x"), attempt=2)
+    bench = Bench(house, PINGING)
+    await bench.hears(("a", Outcome.COMPLETED))
+    assert bench.pings == [Ping.START, Ping.FAIL]
 
 
 @pytest.mark.parametrize("policy", [NIGHTLY, replace(PINGING, mode=Mode.SHADOW)])

@@ -143,3 +143,12 @@ def test_a_ping_that_fails_says_why_and_no_secret(answer: int | None, words: str
             call(f"http://127.0.0.1:{known.port}/{SECRET}", Call(ping=Ping.SUCCESS))
     assert SECRET not in repr(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_what_is_too_long_for_a_service_comes_in_parts() -> None:
+    lines = [f"- failing: pvc-{number:04}: {'so ' * 60}" for number in range(400)]
+    with service() as known:
+        send(lambda: url(known.port), Letter(title="shop: title", body="\n".join(lines)))
+    parts = [message["message"] for message in known.messages]
+    assert len(parts) == 3, "a message of this service holds 32,768 characters"
+    assert all(any(f"pvc-{number:04}" in part for part in parts) for number in range(400))

@@ -12,8 +12,8 @@ from tests.surface.house import ended, queued, running
 VOLUMES = ("a", "b", "c")
 
 
-def rounds(verdict: Ping | None = Ping.SUCCESS) -> Rounds:
-    return Rounds(verdict=lambda _policy: verdict)
+def rounds(verdict: Ping = Ping.SUCCESS, *begun: Run) -> Rounds:
+    return Rounds(begun=lambda: begun, verdict=lambda _policy: verdict)
 
 
 def said(made: Rounds, *runs: Run) -> list[Ping | None]:
@@ -74,9 +74,12 @@ def test_a_run_that_was_skipped_ends_nothing() -> None:
     assert said(made, ended("a", Outcome.COMPLETED)) == [Ping.SUCCESS]
 
 
-def test_nothing_is_said_while_runs_wait_that_a_former_process_has_queued() -> None:
-    made = rounds(None)
-    assert said(made, running("a"), ended("a", Outcome.COMPLETED)) == [Ping.START, None]
+def test_a_round_that_another_process_has_begun_ends_with_the_last_of_its_runs_wherever_that_ends() -> None:
+    made = rounds(Ping.SUCCESS, queued("b"), again("c"), queued("x", policy="hourly"))
+    runs = [running("a"), ended("a", Outcome.COMPLETED), running("c"), ended("c", Outcome.COMPLETED)]
+    assert said(made, *runs) == [None] * 4
+    assert said(made, ended("b", Outcome.NOT_INSPECTED)) == [Ping.SUCCESS], "from the queue"
+    assert said(made, queued("a")) == [Ping.START]
 
 
 ENDS = st.sampled_from([outcome for outcome in Outcome if outcome is not Outcome.SKIPPED])
