@@ -121,8 +121,8 @@ def _journal(config: Config, also: Iterable[Run] = ()) -> JournalFacts:
         return JournalFacts(name=name, origin=journal.origin, runs=runs, protections=journal.protections())
     except FileNotFoundError:
         return JournalFacts(name=str(path), made=False)
-    except PermissionError:
-        return JournalFacts(name=str(path), fault=f"journal {path} cannot be read: permission denied")
+    except OSError as error:
+        return JournalFacts(name=str(path), fault=f"journal {path} cannot be read: {(error.strerror or '').lower()}")
     except JournalError as error:
         return JournalFacts(name=journal.name, fault=str(error))
     finally:

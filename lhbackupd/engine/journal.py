@@ -43,8 +43,8 @@ class Journal:
     def __init__(self, *, url: str, readonly: bool = False) -> None:
         self._url = sa.make_url(url)
         file = self._url.database if self._url.get_backend_name() == "sqlite" else None
-        #: the path of its file, or its URL without the password
-        self.name = file or self._url.render_as_string(hide_password=True)
+        #: the path of its file, or its URL without the password, which may be among its parameters
+        self.name = file or self._url.set(query={}).render_as_string(hide_password=True)
         if readonly and self._url.get_backend_name() == "sqlite":
             # without this SQLite would make an empty file of a name that does not exist
             self._url = self._url.set(
@@ -56,14 +56,16 @@ class Journal:
         self.origin = ""
 
     def _engine(self) -> sa.Engine:
-        if self._url.get_backend_name() != "sqlite":
-            try:
-                return sa.create_engine(self._url, pool_pre_ping=True)
-            except (ImportError, NoSuchModuleError) as error:
-                why = f"it wants a driver that is not here ({error}); install one beside lhbackupd"
-                raise JournalError(f"journal {self.name} cannot be used: {why}") from error
+        here = self._url.get_backend_name() == "sqlite"
         arguments = {"timeout": BUSY, "check_same_thread": False}
-        engine = sa.create_engine(self._url, connect_args=arguments, poolclass=sa.pool.StaticPool)
+        how: dict[str, Any] = {"connect_args": arguments, "poolclass": sa.pool.StaticPool} if here else {}
+        try:
+            engine = sa.create_engine(self._url, pool_pre_ping=not here, **how)
+        except (ImportError, NoSuchModuleError) as error:
+            why = f"it wants a driver that is not here ({error}); install one beside lhbackupd"
+            raise JournalError(f"journal {self.name} cannot be used: {why}") from error
+        if not here:
+            return engine
 
         @sa.event.listens_for(engine, "connect")
         def prepare(connection: Any, _record: object) -> None:

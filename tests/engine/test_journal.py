@@ -251,3 +251,21 @@ def test_ends_that_were_due_after_now_are_dropped_and_open_runs_stay(journal: Jo
     assert journal.forget_after(NOW) == 1
     assert [run.id for run in journal.unfinished()] == ["open"]
     assert [run.id for run in journal.history()] == ["past"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://u:hush@db/lh", "postgresql:///lh?host=db&user=u&password=hush", "postgresql+none://u:hush@/lh"],
+)
+def test_a_password_is_in_no_name_and_no_error_wherever_the_url_has_it(url: str) -> None:
+    try:
+        words = Journal(url=url).name
+    except JournalError as error:  # the driver may not be here
+        words = str(error)
+    assert "lh" in words
+    assert "hush" not in words
+
+
+def test_a_driver_of_sqlite_that_there_is_not_is_told_in_words(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="wants a driver that is not here"):
+        Journal(url=f"sqlite+nope:///{tmp_path}/state.db")
