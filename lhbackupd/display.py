@@ -90,7 +90,12 @@ class Display:
         )
         for collector in (
             Gauges(report=shown.report, series=series),
-            Goals(rules=lambda: sources().keeper.rules, now=clock.now, faults=faults),
+            Goals(
+                rules=lambda: sources().keeper.rules,
+                active=lambda: tuple(sources().keeper.active.values()),
+                now=clock.now,
+                faults=faults,
+            ),
             ProcessCollector(registry=None),
             PlatformCollector(registry=None),
         ):

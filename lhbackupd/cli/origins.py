@@ -9,6 +9,7 @@ from lhbackupd.clock import Clock
 from lhbackupd.config import Config
 from lhbackupd.core.model import Origin
 from lhbackupd.core.naming import LABEL_ORIGIN
+from lhbackupd.core.selection import wants_groups
 from lhbackupd.engine.journal import Journal, JournalError
 from lhbackupd.engine.orders import ADOPTED
 from lhbackupd.engine.survey import Survey, Surveyor
@@ -46,7 +47,7 @@ async def surveyed(config: Config, clock: Clock) -> Survey:
     """All that is in Longhorn. Raises LonghornError and Unusable."""
     longhorn = connect(config, clock=clock)
     try:
-        groups = any(policy.match.group for policy in config.policies)
+        groups = wants_groups(config.policies, config.excludes)
         return await Surveyor(longhorn=longhorn, now=clock.now).survey(groups=groups)
     finally:
         await longhorn.aclose()

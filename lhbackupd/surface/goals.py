@@ -12,18 +12,28 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from lhbackupd.core.model import Patience, Phase, Policy
+from lhbackupd.core.model import Patience, Phase, Policy, Run
+from lhbackupd.core.moves import patience_of
 from lhbackupd.core.timetable import next_due, parse_cron, parse_zone, previous_due
 from lhbackupd.engine.rules import Rules
 
 
 class Goals(Collector):
-    """Collects from the rules in force; to be registered once. `faults` is what was wrong at the last reload."""
+    """Collects from the rules in force; to be registered once.
+
+    `faults` is what was wrong at the last reload; `active` are the runs that go on, also of policies that are gone.
+    """
 
     def __init__(
-        self, *, rules: Callable[[], Rules], now: Callable[[], datetime], faults: Callable[[], Iterable[str]]
+        self,
+        *,
+        rules: Callable[[], Rules],
+        active: Callable[[], Iterable[Run]],
+        now: Callable[[], datetime],
+        faults: Callable[[], Iterable[str]],
     ) -> None:
         self._rules = rules
+        self._active = active
         self._now = now
         self._faults = faults
 
@@ -48,9 +58,10 @@ class Goals(Collector):
         for name, policy in sorted(rules.policies.items()):
             if policy.rpo is not None:
                 rpo.add_metric([name], policy.rpo.total_seconds())
-            for phase, seconds in _patience(policy.patience):
-                patience.add_metric([name, phase.value], seconds)
             interval.add_metric([name], _interval(policy, now).total_seconds())
+        for name in sorted({*rules.policies, *(run.policy for run in self._active())}):
+            for phase, seconds in _patience(patience_of(rules.policies.get(name))):
+                patience.add_metric([name, phase.value], seconds)
         yield rpo
         yield patience
         yield interval

@@ -41,20 +41,19 @@ async def house_call(
     except JournalError as error:
         kept = JournalFacts(name=journal.name, fault=str(error))
     shown = await offload(report)
-    findings = diagnose(
-        Facts(
-            now=sources.clock.now(),
-            version=sources.version,
-            instance=sources.origin.instance,
-            url=shown.longhorn.url,
-            policies=policies,
-            excludes=rules.excludes,
-            journal=kept,
-            daemon=DaemonFacts(report=shown),
-            survey=survey,
-            unreachable=unreachable,
-        )
+    facts = Facts(
+        now=sources.clock.now(),
+        version=sources.version,
+        instance=sources.origin.instance,
+        url=shown.longhorn.url,
+        policies=policies,
+        excludes=rules.excludes,
+        journal=kept,
+        daemon=DaemonFacts(report=shown),
+        survey=survey,
+        unreachable=unreachable,
     )
+    findings = await offload(diagnose, facts)
     return Diagnosis(at=sources.clock.now(), worst=worst(findings), findings=findings)
 
 

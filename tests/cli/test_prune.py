@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from lhbackupd.cli.origins import origins
+from lhbackupd.cli.origins import origins, surveyed
 from lhbackupd.cli.prune import Judged, _show, judge
 from lhbackupd.config import load
 from lhbackupd.core.cluster import Backup, Volume
 from lhbackupd.core.model import Origin
 from lhbackupd.core.naming import LABEL_ORIGIN, LABEL_POLICY
 from lhbackupd.engine.survey import Survey
+from lhbackupd.longhorn.client import Longhorn
+from tests.rig import Rig
 from tests.surface.house import NOON
 
 OURS = Origin(instance="lhbackupd", journal="5eed0001")
@@ -70,3 +72,24 @@ def test_the_table_counts_what_would_go(tmp_path: Path, capsys: pytest.CaptureFi
     assert "1 of 3 backups would be deleted; nothing was" in said
     assert "GOES" in said
     assert "could not be read, so this list lacks something: backups of x: no answer" in said
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize(
+    "wants",
+    [
+        'match = { label = ["recurring-job-group.longhorn.io/gold"] }',
+        'exclude = { group = ["gold"] }',
+        '[[exclude]]\ngroup = ["gold"]\nreason = "x"',
+    ],
+)
+async def test_groups_are_asked_for_wherever_something_hangs_on_them(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, wants: str
+) -> None:
+    await rig.volume("db")
+    await rig.call("POST", "/v1/volumes/db?action=recurringJobAdd", {"name": "gold", "isGroup": True})
+    longhorn = Longhorn(url="http://longhorn", transport=rig.transport)
+    monkeypatch.setattr("lhbackupd.cli.origins.connect", lambda _config, **_: longhorn)
+    config = rig.config(f'[[policy]]\nname = "nightly"\ncron = "0 2 * * *"\nkeep = {{ last = 1 }}\n{wants}\n')
+    found = await surveyed(config, rig.clock)  # type: ignore[arg-type]
+    assert set(found.groups) == {"db"}

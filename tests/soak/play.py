@@ -131,7 +131,13 @@ class Soak:
         """What the daemon registers besides its counters."""
         sources = self._rig.sources(engine)
         self._registry.register(Gauges(report=lambda: report(sources, self._recent.runs)))
-        self._registry.register(Goals(rules=lambda: engine.keeper.rules, now=self._rig.clock.now, faults=tuple))
+        goals = Goals(
+            rules=lambda: engine.keeper.rules,
+            active=lambda: tuple(engine.keeper.active.values()),
+            now=self._rig.clock.now,
+            faults=tuple,
+        )
+        self._registry.register(goals)
 
     def _remember(self, config: Config) -> None:
         """Write two days into the journal as if they had been: their runs, and what is known of volumes since gone."""

@@ -63,7 +63,13 @@ def faults() -> list[str]:
 @pytest.fixture(autouse=True)
 def _gauges(registry: CollectorRegistry, house: House, faults: list[str]) -> None:
     registry.register(Gauges(report=house.report))
-    registry.register(Goals(rules=lambda: house.keeper.rules, now=house.clock.now, faults=lambda: faults))
+    goals = Goals(
+        rules=lambda: house.keeper.rules,
+        active=lambda: tuple(house.keeper.active.values()),
+        now=house.clock.now,
+        faults=lambda: faults,
+    )
+    registry.register(goals)
 
 
 def labels(name: str, policy: str = "nightly") -> dict[str, str]:
@@ -423,3 +429,14 @@ def test_a_pause_has_its_times_while_it_holds(registry: CollectorRegistry, house
     house.keeper.orders._pauses = {"*": pause}
     assert registry.get_sample_value(started, {"policy": "*"}) == TODAY.timestamp()
     assert registry.get_sample_value(until, {"policy": "*"}) == NOON.timestamp()
+
+
+def test_a_run_whose_policy_is_gone_is_compared_with_the_usual_patience(
+    registry: CollectorRegistry, house: House
+) -> None:
+    detaching = {"policy": "renamed", "phase": "detaching"}
+    house.keeper.active["a"] = replace(running("pvc-a", Phase.DETACHING), policy="renamed")
+    assert registry.get_sample_value("lhbackupd_policy_patience_seconds", detaching) == 300
+    assert registry.get_sample_value("lhbackupd_phase_oldest_age_seconds", detaching) is not None
+    house.keeper.active.clear()
+    assert registry.get_sample_value("lhbackupd_policy_patience_seconds", detaching) is None

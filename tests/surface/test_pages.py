@@ -29,6 +29,7 @@ from lhbackupd.surface.pages.strip import DAYS, strip
 from lhbackupd.surface.pages.volumes import _ORDERS, ROWS, Row, Wanted, chosen, rows_of, volumes
 from tests.deploy.pages import parse
 from tests.surface.house import HOURLY, NIGHTLY, NOON, ORIGIN, TODAY, House, ended, queued, volume
+from tests.surface.shown import web
 from tests.surface.test_web import read, shown
 
 
@@ -386,3 +387,24 @@ def test_the_command_line_takes_every_command_that_a_page_shows() -> None:
     assert {"backup", "cancel", "doctor", "explain", "history", "plan"} <= {words[0] for words in shown}
     for words in shown:
         parse(words)
+
+
+async def test_who_asks_for_much_history_keeps_nobody_from_the_probes(house: House) -> None:
+    never = asyncio.Event()
+
+    async def history(**_wanted: Any) -> tuple[Run, ...]:
+        await never.wait()
+        return ()
+
+    transport = httpx.ASGITransport(web(house, history=history).app)
+    async with (
+        httpx.AsyncClient(transport=transport, base_url="http://lhbackupd") as client,
+        asyncio.TaskGroup() as all_,
+    ):
+        asked = [all_.create_task(client.get("/runs?outcome=failed")) for _ in range(100)]
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        told = [task.result().status_code for task in asked if task.done()]
+        never.set()
+    assert len(told) >= 80
+    assert set(told) == {503}

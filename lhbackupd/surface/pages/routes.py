@@ -26,10 +26,12 @@ from lhbackupd.surface.pages.overview import overview
 from lhbackupd.surface.pages.volume import RUNS, known, volume
 from lhbackupd.surface.plan import Plan, read_span
 from lhbackupd.surface.rows import finished
-from lhbackupd.surface.threads import Busy, Threads
+from lhbackupd.surface.threads import Busy, Few, Threads
 
 #: seconds for which the look at a volume and a plan are shown again, and what the doctor said
 _LOOK, _EXAMINE = 15.0, 60.0
+#: those who wait while the journal's history is read for a page
+_READERS = 16
 #: seconds that a page waits for Longhorn
 _PATIENCE = 5.0
 
@@ -57,6 +59,7 @@ class Pages:
         self._shown = shown
         self._history = history
         self._threads = threads
+        self._readers = Few(at_once=1, waiting=_READERS)
 
         async def look(name: str) -> Explanation:
             return await threads(await explain(name))
@@ -126,9 +129,10 @@ class Pages:
         return await self._made(lambda frame: doctor(frame, found), "doctor")
 
     async def _read(self, *, volume: str | None, policy: str | None, limit: int) -> tuple[tuple[Run, ...], str]:
-        """Finished runs, or why they cannot be read."""
+        """Finished runs, or why they cannot be read. Raises Busy where too many ask: one thread reads for all."""
         try:
-            return await self._history(volume=volume, policy=policy, limit=limit), ""
+            async with self._readers.place():
+                return await self._history(volume=volume, policy=policy, limit=limit), ""
         except JournalError as error:
             return (), str(error)
 
