@@ -182,12 +182,17 @@ async def test_sighup_puts_a_good_file_in_force_and_removes_what_it_lacks(stage:
     await until("the schedules to be those of the new file", swapped)
 
 
-async def test_sighup_with_a_bad_file_leaves_the_old_policies_in_force_and_says_so(stage: Stage) -> None:
+@pytest.mark.parametrize(
+    ("bad", "said"), [({"cron": "61 * * * *"}, "cron"), ({"ping_url_file": f'"/{"a" * 300}"'}, "file name too long")]
+)
+async def test_sighup_with_a_bad_file_leaves_the_old_policies_in_force_and_says_so(
+    stage: Stage, bad: dict[str, str], said: str
+) -> None:
     daemon = await stage.daemon()
     await daemon.scheduled("db")
-    await daemon.reload(policy("once", cron="61 * * * *"))
+    await daemon.reload(policy("once", **bad))
     line = await daemon.process.says("the old policies stay in force")
-    assert "cron" in line
+    assert said in line
     assert set(daemon.schedules()) == {("once", "db")}
     await daemon.due("db")
     assert outcomes(await daemon.finished()) == [Outcome.COMPLETED]
