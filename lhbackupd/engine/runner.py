@@ -80,7 +80,9 @@ class Runner:
                 since = self._clock.monotonic()
             if after.mark != run.mark:
                 began = self._clock.monotonic()
-            again, run = after.phase is not run.phase and command is None, after
+            # there may be something to do at once: in the next phase, or with a backup that was found and is to go
+            on = after.phase is not run.phase or (after.drop_backup and after.backup != run.backup)
+            again, run = on and command is None, after
             if run.finished or run.phase is Phase.QUEUED or self._handed_over(run, seen):
                 return run
             answered = seen.fault is None or seen.fault.kind is not FaultKind.UNREACHABLE

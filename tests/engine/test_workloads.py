@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lhbackupd.core.model import Outcome, Phase
-from lhbackupd.core.pace import LONGEST
+from lhbackupd.core.pace import ATTENTIVE, LONGEST
 from tests.engine import promises
 from tests.rig import MIB, Rig
 
@@ -85,6 +85,15 @@ async def test_under_yield_the_wait_is_short_in_the_middle_of_a_backup(rig: Rig)
         waits = [await until_let_go(rig, f"v{number}") for number in range(1, 9)]
     assert median(waits) <= 1.5
     assert max(waits) <= 3.0
+
+
+async def test_under_yield_a_backup_that_was_only_just_asked_for_goes_as_soon_as_it_is_found(rig: Rig) -> None:
+    async with rig.daemon(await begun(rig, "yield", seconds=600)) as engine:
+        await rig.until(lambda: any(run.asked_at for run in engine.keeper.active.values()))
+        await rig.clock.sleep(0.15)
+        await pod(rig, "node-3")
+        await rig.clock.sleep(10)
+        assert 0 < await until_let_go(rig) <= 2 * ATTENTIVE + 0.3, "one look finds our ticket, the next the backup"
 
 
 async def test_finish_lets_the_workload_wait_and_names_it(rig: Rig) -> None:
