@@ -198,13 +198,10 @@ def by(known: Exposure, now: datetime) -> Exposure:
     def clipped(moment: datetime | None) -> datetime | None:
         return min(moment, now) if moment else None
 
-    return replace(
-        known,
-        born=min(known.born, now),
-        clear=clipped(known.clear),
-        since=clipped(known.since),
-        doubt=clipped(known.doubt),
-    )
+    clear, since, doubt = clipped(known.clear), clipped(known.since), clipped(known.doubt)
+    if known.born <= now and (known.clear, known.since, known.doubt) == (clear, since, doubt):
+        return known
+    return replace(known, born=min(known.born, now), clear=clear, since=since, doubt=doubt)
 
 
 def set_back(known: Exposure, by: timedelta) -> Exposure:

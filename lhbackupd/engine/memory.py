@@ -5,6 +5,7 @@ to be written. The time of the last look is kept by both clocks, and after a res
 agree on how long ago that is: a clock that was set in between must not hide that nobody looked.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from lhbackupd.clock import Clock
@@ -42,12 +43,9 @@ class Memory:
         """Read what was known before a restart. Raises JournalError."""
         notes = self._journal.notes
         exposures = await self._offload(notes, _EXPOSURE, Exposure)
-        self.looks = await self._offload(notes, _LOOK, Look)
+        looks = await self._offload(notes, _LOOK, Look)
         last = (await self._offload(notes, _WATCH, Moment)).get(_LAST)
-        now = self._clock.now()
-        self.exposures = {(known.policy, known.volume): exposure.by(known, now) for known in exposures.values()}
-        ahead = {name: seen.use.since - now for name, seen in self.looks.items() if seen.use and seen.use.since > now}
-        self.looks |= {name: signs.set_back(self.looks[name], span) for name, span in ahead.items()}
+        self.exposures, self.looks = await self._offload(_by, exposures, looks, self._clock.now())
         self.last = believed(last, self._clock) if last else None
 
     def put(self, key: Key, known: Exposure) -> None:
@@ -93,3 +91,12 @@ class Memory:
         if self.last is not None and (last or monotonic - self._noted >= NOTE_EVERY):
             await self._offload(self._journal.note, _WATCH, {_LAST: self.last})
             self._noted = monotonic
+
+
+def _by(
+    exposures: Mapping[str, Exposure], looks: Mapping[str, Look], now: datetime
+) -> tuple[dict[Key, Exposure], dict[str, Look]]:
+    """What was known, without times later than `now`, which a clock that was ahead has left."""
+    late = {name: seen.use.since - now for name, seen in looks.items() if seen.use and seen.use.since > now}
+    known = {(one.policy, one.volume): exposure.by(one, now) for one in exposures.values()}
+    return known, {**looks, **{name: signs.set_back(looks[name], span) for name, span in late.items()}}
