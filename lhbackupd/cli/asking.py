@@ -37,7 +37,8 @@ def fetch(config: Config, route: str, shape: type[T], *, timeout: float) -> tupl
         return body, msgspec.json.decode(body, type=shape)
     except urllib.error.HTTPError as error:
         words = _words(error)
-        if error.code in _REFUSED and words not in {"", "Not Found"}:
+        plain = error.headers.get_content_type() == "text/plain"
+        if error.code in _REFUSED and plain and words not in {"", "Not Found"}:
             raise Refused(words) from error
         raise OSError(f"the daemon does not answer at {url}: {error}") from error
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:

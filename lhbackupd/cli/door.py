@@ -13,7 +13,7 @@ from lhbackupd.surface.asking import Failed
 
 T = TypeVar("T")
 
-_OK = 200
+_OK, _DEFECT = 200, 500
 
 
 class Unanswered(Exception):  # noqa: N818 -- says what is the case
@@ -58,7 +58,11 @@ def ask(path: Path, method: str, route: str, shape: type[T], *, timeout: float, 
     finally:
         connection.close()
     if answer.status != _OK:
-        raise Declined(_words(raw) or f"the daemon answered {answer.status}")
+        words = _words(raw)
+        if not words and answer.status < _DEFECT:
+            text = f"what answers at {path} is no lhbackupd of this version: it answered {answer.status}"
+            raise Unanswered(text, absent=False)
+        raise Declined(words or f"the daemon answered {answer.status}")
     try:
         return raw, msgspec.json.decode(raw, type=shape)
     except (msgspec.MsgspecError, UnicodeError) as error:

@@ -156,14 +156,16 @@ def test_where_nobody_is_there_to_ask_it_is_exit_code_3_if_the_docs_say_so(
         assert call(path, file).exit_code in {0, 1}
 
 
-def test_somebody_else_on_the_daemons_port_is_not_taken_for_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("status", "words"), [(200, "is no lhbackupd of this version"), (404, "does not answer at")])
+def test_somebody_else_on_the_daemons_port_is_not_taken_for_it(tmp_path: Path, status: int, words: str) -> None:
     async def other(scope: object, _receive: object, send: object) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})  # type: ignore[operator]
+        headers = [(b"content-type", b"text/html")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})  # type: ignore[operator]
         await send({"type": "http.response.body", "body": b"<html>\xff"})  # type: ignore[operator]
 
     with served(other, tmp_path) as file:  # type: ignore[arg-type]
         answers = {path: call(path, file) for path in READERS}
-    told = {path for path, answer in answers.items() if "is no lhbackupd of this version" in answer.output}
+    told = {path for path, answer in answers.items() if words in answer.output}
     assert ("status",) in told
     assert {answers[path].exit_code for path in told} == {3}
 

@@ -82,12 +82,22 @@ def test_without_a_daemon_it_is_exit_code_3_and_one_line(tmp_path: Path, command
     assert len(answer.output.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("there", "words"),
+    [
+        (
+            PlainTextResponse('{"version": 9}'),
+            "is no lhbackupd of this version, and may have done what it was asked for",
+        ),
+        (PlainTextResponse("Not Found", status_code=404), "is no lhbackupd of this version: it answered 404"),
+    ],
+)
 @pytest.mark.parametrize("command", COMMANDS)
 async def test_a_daemon_of_another_version_is_exit_code_3_and_may_have_done_it(
-    tmp_path: Path, command: tuple[str, str]
+    tmp_path: Path, command: tuple[str, str], there: PlainTextResponse, words: str
 ) -> None:
     path, listens, stop = config(tmp_path), asyncio.Event(), asyncio.Event()
-    other = Starlette(routes=[Route("/{_:path}", lambda _: PlainTextResponse('{"version": 9}'), methods=["POST"])])
+    other = Starlette(routes=[Route("/{_:path}", lambda _: there, methods=["POST"])])
     with ExitStack() as stack:
         opened = stack.enter_context(doorway(tmp_path / "control.sock"))
         async with asyncio.TaskGroup() as tasks:
@@ -96,7 +106,7 @@ async def test_a_daemon_of_another_version_is_exit_code_3_and_may_have_done_it(
             answer = await asyncio.to_thread(call, command[0], path, command[1])
             stop.set()
     assert answer.exit_code == 3
-    assert "is no lhbackupd of this version, and may have done what it was asked for" in answer.output
+    assert words in answer.output
     assert len(answer.output.splitlines()) == 1
 
 
