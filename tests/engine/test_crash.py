@@ -14,7 +14,7 @@ MOMENTS = [119 + step / 4 for step in range(64)]
 
 
 #: the requests of one run: the last of them is the look that shows the volume detached
-REQUESTS = range(22)
+REQUESTS = range(21)
 
 
 async def ends_well(rig: Rig) -> None:
