@@ -229,9 +229,10 @@ class Daemon:
             self._systemd.tell(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
             try:
                 config = await asyncio.to_thread(self._reread)
-                self._engine.keeper.rules = rules_of(config).following(self._engine.keeper.rules)
-                self._faults = ()
-                self._advise((*await asyncio.to_thread(advice, config), *left_for_restart(self._config, config)))
+                rules = rules_of(config).following(self._engine.keeper.rules)
+                said = (*await asyncio.to_thread(advice, config), *left_for_restart(self._config, config))
+                self._engine.keeper.rules, self._faults = rules, ()
+                self._advise(said)
                 self._log.info(
                     "policies reloaded", action="reloaded", policies=sorted(self._engine.keeper.rules.policies)
                 )

@@ -41,6 +41,8 @@ class Exposure:
     why: str = ""
     #: seconds that the last completed run took
     took: float = 0.0
+    #: when a look showed that another volume has its name now; None where none did
+    anew: datetime | None = None
 
     @property
     def unprotected_since(self) -> datetime | None:
@@ -62,15 +64,23 @@ class Exposure:
 
 
 def begin(
-    policy: str, volume: Volume, at: datetime, word: Protection | None, *, watched: datetime | None = None
+    policy: str,
+    volume: Volume,
+    at: datetime,
+    word: Protection | None,
+    *,
+    watched: datetime | None = None,
+    anew: bool = False,
 ) -> Exposure:
     """The exposure of a volume that was not watched under this policy before `at`, by the last word on it, if any.
 
-    `watched`: since when it was watched all the same, for whatever reason.
+    `watched`: since when it was watched all the same, for whatever reason. `anew`: there was another of its name.
     """
+    if anew:
+        word = None
     known = volume.created is not None and volume.created <= at
     born = volume.created if known and volume.created else at
-    fresh = Exposure(policy=policy, volume=volume.name, born=born)
+    fresh = Exposure(policy=policy, volume=volume.name, born=born, anew=at if anew else None)
     until = word.protected_until if word else None
     if word is not None and until is not None and (not known or until >= born):
         fresh = replace(fresh, clear=min(until, at))
@@ -156,7 +166,7 @@ def _protected(
     holds, and is a doubt now. On a volume that others had attached all goes on.
     """
     until = held_until(run)
-    if until is None or until < known.born:  # of a volume of that name that is gone
+    if until is None or (known.anew and run.queued_at < known.anew):  # of a volume of that name that is gone
         return known
     took = known.took
     if run.outcome is Outcome.COMPLETED and run.finished_at and run.started_at:
@@ -192,16 +202,19 @@ def held_until(run: Run) -> datetime | None:
     return min(asked, until, ready)
 
 
-def by(known: Exposure, now: datetime) -> Exposure:
-    """`known` without times later than `now`, which a clock that was ahead has left."""
-
-    def clipped(moment: datetime | None) -> datetime | None:
-        return min(moment, now) if moment else None
-
-    clear, since, doubt = clipped(known.clear), clipped(known.since), clipped(known.doubt)
-    if known.born <= now and (known.clear, known.since, known.doubt) == (clear, since, doubt):
+def bring_back(known: Exposure, now: datetime) -> Exposure:
+    """`known` where it holds a time later than `now`: when that really was a clock that was ahead cannot tell."""
+    times = (known.born, known.clear, known.since, known.doubt)
+    if all(moment is None or moment <= now for moment in times):
         return known
-    return replace(known, born=min(known.born, now), clear=clear, since=since, doubt=doubt)
+    born, sure = min(known.born, now), known.clear is None or known.clear <= now
+    clear = known.clear if sure else born
+    floor = clear or born
+    since = known.since if known.since is None or known.since <= now else floor
+    doubt, why = known.doubt, known.why
+    if not sure or (doubt is not None and doubt > now):
+        doubt, why = floor, "what is known of it was noted by a clock that was ahead"
+    return replace(known, born=born, clear=clear, since=since, doubt=doubt, why=why)
 
 
 def set_back(known: Exposure, by: timedelta) -> Exposure:

@@ -64,14 +64,14 @@ class Housekeeper:
         """Give back the tickets of ours that no run holds, once per poll. `live` are the ids of those that are held."""
         if picture.at is None or picture.at == self._swept:
             return
-        self._swept = since = picture.at
-        self._ended = {ticket: at for ticket, at in self._ended.items() if at > since - UNDER_WAY}
+        self._ended = {ticket: at for ticket, at in self._ended.items() if at > picture.at - UNDER_WAY}
         live = {*live, *self._ended}
         self.leases = leases(picture.volumes.values(), origin=self._orders.origin, live=live, now=self._clock.now())
         self.blocked = blocked(self.leases)
         for lease in self.leases:
             if lease.due:
                 await self._give_back(lease)
+        self._swept = picture.at
 
     async def adopt(self) -> tuple[GaveBack, ...]:
         """Give back every ticket of our instance that no run of ours holds, expired or not; returns what was tried.
@@ -119,8 +119,8 @@ class Housekeeper:
 
     @property
     def sure(self) -> bool:
-        """Whether Longhorn has told its time, and ours agrees."""
-        return self._gateway.server_date is not None and not self.doubt()
+        """Whether Longhorn has answered, and our clock agrees with the time that it told, if it did."""
+        return self._swept is not None and not self.doubt()
 
     def doubt(self) -> str:
         """How our clock and Longhorn's disagree, in words; "" while they agree, or Longhorn has not answered yet."""

@@ -45,6 +45,8 @@ class Picture:
     asked: datetime | None = None
     #: why the last poll, or a part of it, failed
     fault: Fault | None = None
+    #: whether the last poll has listed the volumes, whatever else of it failed
+    listed: bool = False
     setting: Setting = Setting.UNREAD
     volumes: Mapping[str, Volume] = field(default_factory=dict)
     #: those of them that the last list lacked, and that are shown as they were before
@@ -112,7 +114,7 @@ class Inventory:
 
     async def _poll(self) -> None:
         before, start, spent = self.picture, self._clock.monotonic(), self._clock.spent()
-        picture = replace(before, fault=None)
+        picture = replace(before, fault=None, listed=False)
         parts = (self._setting, self._volumes, self._nodes, self._targets, self._jobs, self._groups, self._attaches)
         for part in parts:
             try:
@@ -142,7 +144,8 @@ class Inventory:
         volumes |= there
         kept = frozenset(volumes.keys() - fresh)
         now, same = self._clock.now(), _kept(picture.volumes, volumes)
-        return replace(picture, volumes=same, unseen=kept, broken=_kept(picture.broken, faulty), asked=asked, at=now)
+        shown = _kept(picture.broken, faulty)
+        return replace(picture, volumes=same, unseen=kept, broken=shown, asked=asked, at=now, listed=True)
 
     async def _still_there(self, missing: Iterable[str], before: Mapping[str, Volume]) -> dict[str, Volume]:
         """Those of the volumes missing in a list that exist, or may exist, all the same.

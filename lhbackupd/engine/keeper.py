@@ -185,7 +185,7 @@ class Keeper:
                     await self._turn()
                     well = True
                 except Exception as error:  # noqa: BLE001 -- no run must be let go of; `turned` shows if that lasts
-                    well = False
+                    well, self.lobby.stale = False, True
                     self._tell(Defect(None, error))
                     await self._clock.wait(self.stopping, AGAIN)
                     continue
@@ -205,6 +205,7 @@ class Keeper:
                 self.lobby.bring_back(self.rules.retry.longest)
             if ahead:
                 await self.books.bring_back(self._clock.now())
+                await self.watch.memory.bring_back(self._clock.now())
             picture = self._inventory.picture
             self._inventory.wants_groups = wants_groups(self.rules.policies.values(), self.rules.excludes)
             self._inventory.wants_attaches = any(policy.no_touch for policy in self.rules.policies.values())

@@ -178,9 +178,8 @@ class Lobby:
         """What the last poll showed for a waiting run, as though it had a slot."""
         picture = self._inventory.picture
         volume = picture.volumes.get(run.volume)
-        if volume is None and picture.at is not None:  # whatever else of the poll failed
-            unlisted = picture.fault is None and run.volume not in picture.broken
-            return await self._gateway.look(run, unlisted=unlisted)
+        if volume is None and picture.listed:
+            return await self._gateway.look(run, unlisted=run.volume not in picture.broken)
         fault = None if volume is not None else picture.fault or _NOT_LISTED
         target = picture.targets.get(volume.backup_target) if volume else None
         return Seen(volume=volume, fault=fault, setting=picture.setting, target=target, slot=_PROBE)

@@ -5,7 +5,7 @@ to be written. The time of the last look is kept by both clocks, and after a res
 agree on how long ago that is: a clock that was set in between must not hide that nobody looked.
 """
 
-from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lhbackupd.clock import Clock
@@ -43,9 +43,9 @@ class Memory:
         """Read what was known before a restart. Raises JournalError."""
         notes = self._journal.notes
         exposures = await self._offload(notes, _EXPOSURE, Exposure)
-        looks = await self._offload(notes, _LOOK, Look)
+        self.looks = await self._offload(notes, _LOOK, Look)
         last = (await self._offload(notes, _WATCH, Moment)).get(_LAST)
-        self.exposures, self.looks = await self._offload(_by, exposures, looks, self._clock.now())
+        self.exposures = {(known.policy, known.volume): known for known in exposures.values()}
         self.last = believed(last, self._clock) if last else None
 
     def put(self, key: Key, known: Exposure) -> None:
@@ -64,11 +64,25 @@ class Memory:
 
     async def set_back(self, by: timedelta) -> None:
         """The wall clock was set back: all that was known before is said that much too late."""
+        self.stirred = {name: at - by for name, at in self.stirred.items()}
         async for key in sliced(self.exposures):
             self.put(key, exposure.set_back(self.exposures[key], by))
         async for name in sliced(self.looks):
             if self.looks[name].use is not None:
                 self.remember(name, signs.set_back(self.looks[name], by))
+
+    async def bring_back(self, now: datetime) -> None:
+        """Put right what a clock that was ahead has noted."""
+        async for key in sliced(self.exposures):
+            self.put(key, exposure.bring_back(self.exposures[key], now))
+        async for name in sliced(self.looks):
+            if (use := self.looks[name].use) is not None and use.since > now:
+                self.remember(name, replace(self.looks[name], use=None))  # the next look dates it
+        self.stirred = {name: min(at, now) for name, at in self.stirred.items()}
+
+    def stir(self, volume: str, at: datetime) -> None:
+        """Something shows that somebody may have had `volume` at that time, or that nobody had looked."""
+        self.stirred[volume] = max(at, self.stirred.get(volume, at))
 
     def drop(self, key: Key) -> None:
         """Forget a volume under a policy that is no longer for it."""
@@ -91,12 +105,3 @@ class Memory:
         if self.last is not None and (last or monotonic - self._noted >= NOTE_EVERY):
             await self._offload(self._journal.note, _WATCH, {_LAST: self.last})
             self._noted = monotonic
-
-
-def _by(
-    exposures: Mapping[str, Exposure], looks: Mapping[str, Look], now: datetime
-) -> tuple[dict[Key, Exposure], dict[str, Look]]:
-    """What was known, without times later than `now`, which a clock that was ahead has left."""
-    late = {name: seen.use.since - now for name, seen in looks.items() if seen.use and seen.use.since > now}
-    known = {(one.policy, one.volume): exposure.by(one, now) for one in exposures.values()}
-    return known, {**looks, **{name: signs.set_back(looks[name], span) for name, span in late.items()}}

@@ -135,7 +135,9 @@ class Trails:
                 pass
 
     def forget(self, volume: str) -> None:
-        """Let go of what is known of a volume that is gone."""
+        """Let go of what is known of a volume, unless it is still there."""
+        if volume in self._trails:
+            return
         self._ours.pop(volume, None)
         self._had.discard(volume)
 

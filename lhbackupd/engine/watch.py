@@ -68,7 +68,7 @@ class Watch:
         self._tell = tell
         self._policy = policy
         self._period = period
-        self._memory = Memory(journal=journal, clock=clock, offload=offload)
+        self.memory = Memory(journal=journal, clock=clock, offload=offload)
         self._inbox: deque[_Polled | Event] = deque()
         self._woken = asyncio.Event()
         self._read = False
@@ -93,7 +93,7 @@ class Watch:
     @property
     def exposures(self) -> dict[Key, Exposure]:
         """By policy and volume; empty until the journal was read and Longhorn polled."""
-        return self._memory.exposures
+        return self.memory.exposures
 
     def exposed(self, keys: Iterable[Key] | None = None) -> dict[Key, datetime]:
         """Since when there may be data that is in no backup, by policy and volume, of `keys` or all.
@@ -115,7 +115,7 @@ class Watch:
         """Something else than the list of volumes shows that data may have been written."""
         for key in self._keys().get(volume, ()):
             if (known := self.exposures.get(key)) is not None:
-                self._memory.put(key, exposure.shown(known, sign))
+                self.memory.put(key, exposure.shown(known, sign))
 
     def heard(self, event: Event) -> None:
         """Something happened in the engine."""
@@ -144,16 +144,16 @@ class Watch:
     async def _open(self) -> bool:
         """Read what was known before; whether the journal could be read."""
         try:
-            await self._memory.open()
+            await self.memory.open()
         except JournalError as error:
             self._books.note(error)
             return False
         async for key in sliced(self.exposures):
             known, word = self.exposures[key], self._books.protections.get(key)
             if word is not None and word.lost:  # that, or what a run found, may have been noted just before the end
-                self._memory.put(key, exposure.lost(known, word.protected_until, word.lost))
+                self.memory.put(key, exposure.lost(known, word.protected_until, word.lost))
             elif word is not None and word.unprotected_bytes:
-                self._memory.put(key, exposure.found(known, word.unprotected_bytes))
+                self.memory.put(key, exposure.found(known, word.unprotected_bytes))
         self._read = True
         return True
 
@@ -170,13 +170,13 @@ class Watch:
                     case BackupLost(loss):
                         key = (loss.policy, loss.volume)
                         if (known := self.exposures.get(key)) is not None:
-                            self._memory.put(key, exposure.lost(known, loss.until, loss.words))
+                            self.memory.put(key, exposure.lost(known, loss.until, loss.words))
                     case ClockStepped(seconds) if seconds < 0:
-                        await self._memory.set_back(timedelta(seconds=-seconds))
+                        await self.memory.set_back(timedelta(seconds=-seconds))
                     case _:
                         pass
         try:
-            await self._memory.write(last=last)
+            await self.memory.write(last=last)
         except JournalError as error:
             self._books.note(error)
 
@@ -187,13 +187,13 @@ class Watch:
         keys = self._keys()
         holding = {run.volume for run in self._unfinished.values() if run.ticket}
         async for name, volume in sliced(self._restless(after, now, keys) if listed else after.volumes.items()):
-            last = self._lagging.get(name, self._memory.last)
+            last = self._lagging.get(name, self.memory.last)
             if not listed or name in after.unseen:
                 if last is not None:
                     self._lagging[name] = last
             else:
                 self._lagging.pop(name, None)
-                since = last.by(now) if last is not None and name in self._memory.looks else None
+                since = last.by(now) if last is not None and name in self.memory.looks else None
                 window = Window(after=since, until=max(after.at or now.wall, now.wall))
                 back = self._released.get(name)
                 ours = name in holding or (back is not None and (since is None or back >= since))
@@ -202,13 +202,13 @@ class Watch:
             if last is not None and last.age(now.monotonic) > self._gap:
                 self._unseen(keys.get(name, ()), last, now, after)
         if listed:
-            self._memory.last = now
+            self.memory.last = now
             self._released = {name: at for name, at in self._released.items() if at >= now.wall}
             self._forget(after.volumes)
 
     def _restless(self, after: Picture, now: Moment, keys: Mapping[str, object]) -> list[tuple[str, Volume]]:
         """The volumes that there may be something to fold of: all but those that lie there as they last did."""
-        last, loud = self._memory.last, after.unseen | self._lagging.keys()
+        last, loud = self.memory.last, after.unseen | self._lagging.keys()
         late = keys is not self._folded or last is None or last.age(now.monotonic) > self._gap
         same = (entry for entry in self._quiet.items() if after.volumes.get(entry[0]) is entry[1])
         self._folded, self._quiet = keys, {} if late else {name: volume for name, volume in same if name not in loud}
@@ -216,20 +216,20 @@ class Watch:
 
     def _fold(self, volume: Volume, window: Window, keys: Iterable[Key], *, ours: bool) -> bool:
         """Fold in one look at one volume; whether the same look would show nothing new once more."""
-        former = self._memory.looks.get(volume.name)
+        former = self.memory.looks.get(volume.name)
         seen, signs = look(former, volume, window, ours=ours)
         if signs:
-            self._memory.stirred[volume.name] = window.until
+            self.memory.stir(volume.name, window.until)
         fresh = former is not None and anew(former, volume)
         if seen is not former:
-            self._memory.remember(volume.name, seen)
+            self.memory.remember(volume.name, seen)
         for key in keys:
             if (known := self.exposures.get(key)) is None or fresh:
-                word = None if fresh else self._books.protections.get(key)
-                known = exposure.begin(key[0], volume, window.until, word, watched=window.after if former else None)
+                word, since = self._books.protections.get(key), window.after if former else None
+                known = exposure.begin(key[0], volume, window.until, word, watched=since, anew=fresh)
             for sign in signs:
                 known = exposure.shown(known, sign)
-            self._memory.put(key, known)
+            self.memory.put(key, known)
         return seen is former and not signs
 
     def _unseen(self, keys: Iterable[Key], last: Moment, now: Moment, picture: Picture) -> None:
@@ -241,8 +241,8 @@ class Watch:
                 continue
             lately = known.clear is not None and 0 <= (now.wall - known.clear).total_seconds() <= self._gap
             if not lately:
-                self._memory.stirred[key[1]] = now.wall
-                self._memory.put(key, exposure.unwatched(known, last.by(now), why))
+                self.memory.stir(key[1], now.wall - timedelta(seconds=self._gap))
+                self.memory.put(key, exposure.unwatched(known, last.by(now), why))
 
     def _ran(self, run: Run) -> None:
         """Fold in a run that has moved."""
@@ -252,17 +252,17 @@ class Watch:
             self._released[run.volume] = self._clock.now()
         key = (run.policy, run.volume)
         if (known := self.exposures.get(key)) is not None:
-            last = self._lagging.get(run.volume, self._memory.last)
-            seen = self._memory.looks.get(run.volume)
-            looked, stirred = last.wall if last else None, self._memory.stirred.get(run.volume)
-            self._memory.put(key, exposure.ran(known, run, seen, looked, stirred=stirred))
+            last = self._lagging.get(run.volume, self.memory.last)
+            seen = self.memory.looks.get(run.volume)
+            looked, stirred = last.wall if last else None, self.memory.stirred.get(run.volume)
+            self.memory.put(key, exposure.ran(known, run, seen, looked, stirred=stirred))
 
     def _forget(self, volumes: Mapping[str, Volume]) -> None:
         """Drop what is known of volumes that are gone, and of those that a policy is no longer for."""
-        for name in self._memory.looks.keys() - volumes.keys():
-            self._memory.drop_look(name)
+        for name in self.memory.looks.keys() - volumes.keys():
+            self.memory.drop_look(name)
         for key in self.exposures.keys() - self._scheduler.schedules.keys():
-            self._memory.drop(key)
+            self.memory.drop(key)
             self._told.pop(key, None)
         self._lagging = {name: last for name, last in self._lagging.items() if name in volumes}
 

@@ -75,7 +75,7 @@ class VirtualStage:
         if isinstance(event, Missed):
             self.missed[event.run.id] = event.count
         if isinstance(event, Defect):
-            self.defects.append(f"run {event.run.id}: {event.error!r}")
+            self.defects.append(f"{f'run {event.run.id}' if event.run else 'the keeper'}: {event.error!r}")
 
     def _config(self) -> Config:
         path = self._folder / "config.toml"

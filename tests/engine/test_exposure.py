@@ -7,7 +7,7 @@ import pytest
 
 from lhbackupd.assembly import Engine
 from lhbackupd.core.exposure import Exposure
-from lhbackupd.core.model import Outcome
+from lhbackupd.core.model import Outcome, Phase
 from lhbackupd.core.rpo import Rpo
 from lhbackupd.core.signs import Look
 from lhbackupd.engine.events import Moved, RpoMoved
@@ -454,3 +454,19 @@ async def test_what_was_noted_by_a_clock_ahead_is_no_later_than_now_at_the_next_
         assert known(engine).sign.startswith("attached read-write")
         assert known(engine).since is not None
         assert known(engine).since <= rig.clock.now()
+
+
+async def test_an_outage_that_ends_as_a_run_lets_go_leaves_no_doubt(rig: Rig) -> None:
+    await rig.volume("vol-a", data=8 * MIB)
+    await rig.call("POST", "/sim/volumes/vol-a/timing", {"backup": 90})
+    async with rig.daemon(rig.config(cron='"0 2 * * *"')) as engine:
+        await rig.until(lambda: rig.phase(Phase.BACKING_UP))
+        await rig.call("POST", "/sim/faults", {"kind": "status", "status": 503, "match": {"path": "/v1/volumes"}})
+        await rig.until(lambda: rig.phase(Phase.DETACHING))
+        await rig.call("DELETE", "/sim/faults")
+        await engine.inventory.poll()
+        assert rig.outcomes() == []
+        await rig.finished(1)
+        await looks(rig, 2)
+        assert rig.outcomes() == [Outcome.COMPLETED]
+        assert known(engine).unprotected_since is None

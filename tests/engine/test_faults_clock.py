@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from lhbackupd.core.model import Outcome, Phase
@@ -203,10 +204,11 @@ async def test_a_clock_that_is_behind_at_start_takes_no_history_and_makes_no_run
     async with rig.daemon(config) as engine:
         await rig.clock.sleep(60)
         assert rig.runs() == before
-        word = engine.keeper.books.protections["often", "db"]
-        assert word.protected_until == before[0].protected_until
+        word, known = engine.keeper.books.protections["often", "db"], engine.keeper.watch.exposures["often", "db"]
+        assert word.protected_until == before[0].protected_until == known.clear
         rig.clock.set_by = 0.0
         await rig.clock.sleep(300)
+        assert engine.keeper.watch.exposures["often", "db"].clear == known.clear
     assert [run.due for run in rig.runs()] == [run.due for run in before]
 
 
@@ -221,3 +223,27 @@ async def test_the_backup_that_was_just_made_is_kept_though_clocks_were_ahead_wh
         await rig.clock.sleep(30)
         there = {backup["name"] for backup in await rig.backups("db")}
         assert [run.backup for run in rig.runs() if run.backup][-1] in there
+
+
+class Undated(httpx.AsyncBaseTransport):
+    """A proxy that takes the date off every answer."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = await self._inner.handle_async_request(request)
+        answer.headers.pop("Date", None)
+        return answer
+
+
+async def test_behind_a_proxy_that_takes_longhorns_time_away_a_wrong_clocks_due_time_comes_again_too(rig: Rig) -> None:
+    await rig.volume("db", data=MIB)
+    rig.transport = Undated(rig.transport)
+    rig.clock.set_by = HOUR
+    async with rig.daemon(rig.config(cron='"0 3 * * *"')) as engine:
+        await rig.finished(1)
+        assert engine.keeper.housekeeper._gateway.server_date is None
+        rig.clock.set_by = 0.0
+        await rig.finished(2, seconds=2 * HOUR)
+    assert [run.due for run in rig.runs()] == [datetime(2026, 3, 2, 3, tzinfo=UTC)] * 2

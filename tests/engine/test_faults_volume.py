@@ -1,5 +1,6 @@
 """Faults of volumes, nodes and engines, in every phase; others who attach, detach, delete and revert."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -200,3 +201,19 @@ async def test_a_run_that_waits_for_a_volume_that_is_deleted_ends_though_a_part_
         await rig.call("DELETE", "/v1/volumes/db")
         await rig.finished(1)
     assert rig.outcomes() == [Outcome.GONE]
+
+
+async def test_of_a_volume_that_is_not_listed_nobody_asks_by_name_while_none_are_listed(rig: Rig) -> None:
+    await rig.volume("db", data=MIB)
+    async with rig.daemon(rig.config(cron='"0 2 * * *"')) as engine:
+        now = rig.clock.now()
+        await engine.keeper.orders.pause(Pause(policy="often", since=now, until=now + timedelta(days=1), by="me"))
+        await rig.until(lambda: bool(engine.keeper.waiting))
+        await rig.call("POST", "/sim/faults", {"kind": "status", "status": 503, "match": {"path": "/v1/volumes"}})
+        await rig.clock.sleep(16)
+        engine.inventory.picture = replace(engine.inventory.picture, volumes={})
+        await rig.call("POST", "/sim/requests/reset")
+        await rig.clock.sleep(60)
+        counted = (await rig.call("GET", "/sim/requests"))["requests"]
+        assert counted["GET /v1/volumes"] > 0
+        assert "GET /v1/volumes/*" not in counted, "each would take a time-out, in the keeper's turn"

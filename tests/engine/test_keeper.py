@@ -388,3 +388,24 @@ async def test_a_daemon_whose_turns_all_fail_gives_its_volumes_back_and_is_no_lo
         await rig.clock.sleep(120)
         assert engine.keeper.turned - before < 15, "who looks at that sees that nothing is let in any more"
     assert rig.outcomes() == [Outcome.COMPLETED]
+
+
+async def test_a_defect_in_letting_runs_in_shows_for_as_long_as_it_lasts(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rig.volume("db", data=MIB)
+    async with rig.daemon(rig.config(cron='"0 2 * * *"')) as engine:
+        await rig.until(lambda: bool(engine.scheduler.schedules))
+
+        def broken(*_: object) -> None:
+            raise IndexError("a defect")
+
+        monkeypatch.setattr(engine.keeper.lobby, "_admission", broken)
+        await rig.until(lambda: bool(engine.keeper.waiting))
+        await rig.clock.sleep(10)
+        before = engine.keeper.turned
+        await rig.clock.sleep(120)
+        assert engine.keeper.turned == before
+        monkeypatch.undo()
+        await rig.finished(1)
+        assert engine.keeper.turned > before

@@ -39,7 +39,7 @@ class Rounds:
         """Take note of where a run stands now; what is to be said of its policy."""
         if self._busy is None:
             self._busy = defaultdict(set)
-            for other in self._begun():
+            for other in (*self._begun(), *([run] if run.finished else ())):  # it may end with its first move
                 self._busy[other.policy].add(other.volume)
         busy = self._busy[run.policy]
         if not run.finished:

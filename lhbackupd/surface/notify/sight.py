@@ -110,7 +110,8 @@ def digest(report: Report, ends: Mapping[Outcome, int], since: datetime) -> Noti
     lines += worries[:SHOWN]
     if len(worries) > SHOWN:
         lines.append(f"and {len(worries) - SHOWN} more")
-    lines.append("All that stands now: lhbackupd status" if worries else "Nothing to do.")
+    fine = report.longhorn.reachable and not worries
+    lines.append("Nothing to do." if fine else "All that stands now: lhbackupd status")
     return Notice(kind=Kind.DIGEST, about=Key(kind=Kind.DIGEST), at=report.at, title=title, lines=tuple(lines))
 
 

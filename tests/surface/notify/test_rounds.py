@@ -82,6 +82,11 @@ def test_a_round_that_another_process_has_begun_ends_with_the_last_of_its_runs_w
     assert said(made, queued("a")) == [Ping.START]
 
 
+def test_a_run_of_another_process_that_ends_with_its_first_move_ends_the_round() -> None:
+    assert said(rounds(), ended("a", Outcome.COMPLETED)) == [Ping.SUCCESS]
+    assert said(rounds(Ping.SUCCESS, running("b")), ended("a", Outcome.COMPLETED)) == [None]
+
+
 ENDS = st.sampled_from([outcome for outcome in Outcome if outcome is not Outcome.SKIPPED])
 
 
