@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lhbackupd.core.cluster import Pod, Volume
-from lhbackupd.core.exposure import Exposure, begin, found, held_until, holds_data, ran, set_back, shown, unwatched
+from lhbackupd.core.exposure import (
+    Exposure,
+    begin,
+    bring_back,
+    found,
+    held_until,
+    holds_data,
+    ran,
+    set_back,
+    shown,
+    unwatched,
+)
 from lhbackupd.core.model import Outcome, Phase, Run
 from lhbackupd.core.protection import Protection
 from lhbackupd.core.signs import Look, Sign, Window, look
@@ -322,3 +333,62 @@ def test_a_volume_that_was_watched_before_its_policy_was_leaves_no_doubt_after_a
     assert begin("nightly", detached(created=BORN), T0 + HOUR, known, watched=T0).unprotected_since is None
     late = begin("nightly", detached(created=BORN), T0 + HOUR, known, watched=T0 + HOUR / 2)
     assert late.unprotected_since == T0
+
+
+def gone(**fields: Any) -> Run:
+    """A run with a ticket that has completed: attached at T0, its snapshot a second later, let go after a minute."""
+    entered = {phase.value: T0 + seconds * S for phase, seconds in _STEPS.items()}
+    return run(
+        Phase.FINISHED, outcome=Outcome.COMPLETED, entered=entered, protected_until=T0 + 2 * S, queued_at=T0, **fields
+    )
+
+
+_STEPS = {Phase.ATTACHING: 0, Phase.INSPECTING: 1, Phase.SNAPSHOTTING: 2, Phase.BACKING_UP: 8, Phase.DETACHING: 60}
+
+
+@pytest.mark.parametrize(
+    ("let_go", "stirred", "doubt"),
+    [(False, None, None), (False, 59, None), (False, 60, 60), (True, 7, None), (True, 30, 8), (True, 300, 8)],
+)
+def test_what_stirs_between_the_end_of_a_ticket_and_that_of_its_run_is_a_doubt_from_the_first_on(
+    let_go: bool, stirred: int | None, doubt: int | None
+) -> None:
+    known = replace(CLEAR, since=T0)
+    at = None if stirred is None else T0 + stirred * S
+    after = ran(known, gone(let_go=let_go), None, None, stirred=at)
+    assert (after.since, after.clear) == (None, T0 + 2 * S)
+    assert after.doubt == (None if doubt is None else T0 + doubt * S)
+
+
+def test_a_run_from_before_another_volume_had_the_name_says_nothing_of_that() -> None:
+    other = begin("nightly", detached(created=T0 + 9 * S), T0 + HOUR, word(protected_until=T0 + HOUR), anew=True)
+    assert (other.clear, other.doubt, other.anew) == (None, T0 + 9 * S, T0 + HOUR)
+    assert ran(other, gone(), None, None) == other
+    later = replace(gone(), queued_at=T0 + HOUR)
+    assert ran(other, later, None, None).clear == T0 + 2 * S
+
+
+@pytest.mark.parametrize(
+    ("ahead", "then"),
+    [
+        ({}, {}),
+        ({"since": T0 + HOUR}, {"since": T0 - HOUR}),
+        ({"doubt": T0 + HOUR}, {"doubt": T0 - HOUR}),
+        ({"clear": T0 + HOUR}, {"clear": BORN, "doubt": BORN}),
+        ({"clear": T0 + HOUR, "since": T0 + HOUR}, {"clear": BORN, "since": BORN, "doubt": BORN}),
+        ({"clear": None, "since": T0 + HOUR}, {"since": BORN}),
+        ({"born": T0 + HOUR, "clear": None}, {"born": T0}),
+    ],
+)
+def test_what_a_clock_that_was_ahead_has_noted_is_taken_for_as_early_as_it_can_have_been(
+    ahead: dict[str, Any], then: dict[str, Any]
+) -> None:
+    known = replace(CLEAR, clear=T0 - HOUR)
+    back = bring_back(replace(known, **ahead), T0)
+    expected = replace(known, **{**ahead, **then})
+    assert (back.born, back.clear, back.since, back.doubt) == (
+        expected.born,
+        expected.clear,
+        expected.since,
+        expected.doubt,
+    )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lhbackupd.core.cluster import Pod, Volume
-from lhbackupd.core.signs import Look, Sign, Window, anew, look
+from lhbackupd.core.signs import Look, Sign, Window, anew, look, set_back
 from tests.core.examples import T0, attached, detached, pod_ticket, ticket
 
 POLL = timedelta(seconds=15)
@@ -175,3 +175,11 @@ def test_a_volume_made_anew_is_compared_with_nothing() -> None:
 
 def test_a_second_first_look_has_no_traces() -> None:
     assert not look(first(detached()), detached(actual_size=9), Window(after=None, until=NOW), ours=False)[1]
+
+
+def test_a_clock_that_was_set_back_takes_the_beginning_of_a_use_with_it() -> None:
+    _, (sign,) = then(detached(), in_use())
+    before = look(first(detached()), in_use(), WINDOW, ours=False)[0]
+    assert before.use == sign
+    assert set_back(before, POLL).use == replace(sign, since=sign.since - POLL)
+    assert set_back(first(detached()), POLL) == first(detached())
