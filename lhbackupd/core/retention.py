@@ -7,7 +7,7 @@ backup a full read. Newest is what was made last, not what has the youngest snap
 is there may be older than one that was backed up before.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
@@ -132,18 +132,8 @@ def _by_period(mine: list[Backup], keep: Keep, zone: tzinfo) -> Iterator[tuple[s
             yield name, count, newest
 
 
-def expired(
-    backups: Iterable[Backup],
-    *,
-    volume: str,
-    policy: str,
-    origin: Origin,
-    keep: Keep | None,
-    zone: tzinfo,
-    claimed: str = "",
-) -> tuple[Verdict, ...]:
-    """Completed backups of a volume that its policy no longer keeps, oldest first, each with the reason."""
-    found = verdicts(backups, volume=volume, policy=policy, origin=origin, keep=keep, zone=zone, claimed=claimed)
+def expired(found: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """Those of `verdicts` by which a backup is to go, oldest first."""
     return tuple(verdict for verdict in reversed(found) if not verdict.kept_by)
 
 

@@ -57,10 +57,12 @@ class Journal:
 
     def _engine(self) -> sa.Engine:
         here = self._url.get_backend_name() == "sqlite"
-        arguments = {"timeout": BUSY, "check_same_thread": False}
-        how: dict[str, Any] = {"connect_args": arguments, "poolclass": sa.pool.StaticPool} if here else {}
+        ways: dict[str, Any] = {"pool_pre_ping": True}
+        if here:
+            arguments = {"timeout": BUSY, "check_same_thread": False}
+            ways = {"connect_args": arguments, "poolclass": sa.pool.StaticPool}
         try:
-            engine = sa.create_engine(self._url, pool_pre_ping=not here, **how)
+            engine = sa.create_engine(self._url, **ways)
         except (ImportError, NoSuchModuleError) as error:
             why = f"it wants a driver that is not here ({error}); install one beside lhbackupd"
             raise JournalError(f"journal {self.name} cannot be used: {why}") from error

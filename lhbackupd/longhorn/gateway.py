@@ -15,7 +15,7 @@ from lhbackupd.core.cluster import Backup, Fault, FaultKind
 from lhbackupd.core.commands import AskBackup, Attach, Command, CreateSnapshot, Detach, Seen, View
 from lhbackupd.core.machine import views
 from lhbackupd.core.model import Origin, Policy, Run
-from lhbackupd.core.retention import Verdict, expired
+from lhbackupd.core.retention import Verdict, expired, verdicts
 from lhbackupd.core.timetable import parse_zone
 
 from .api import Api
@@ -130,13 +130,15 @@ class Gateway:
         return await self._delete(
             volume,
             lambda backups: expired(
-                backups,
-                volume=volume,
-                policy=policy.name,
-                origin=origin,
-                keep=policy.keep,
-                zone=parse_zone(policy.timezone),
-                claimed=claimed,
+                verdicts(
+                    backups,
+                    volume=volume,
+                    policy=policy.name,
+                    origin=origin,
+                    keep=policy.keep,
+                    zone=parse_zone(policy.timezone),
+                    claimed=claimed,
+                )
             ),
         )
 

@@ -24,7 +24,7 @@ from lhbackupd.core.machine import EDGES, decide, views
 from lhbackupd.core.model import Detached, Keep, Limits, Mode, Now, Outcome, Phase, Policy, Run
 from lhbackupd.core.naming import LABEL_RUN, made_by
 from lhbackupd.core.protection import Protection
-from lhbackupd.core.retention import expired
+from lhbackupd.core.retention import expired, verdicts
 from lhbackupd.core.retry import Retry, successor
 
 from .examples import ORIGIN, detached, made, nodes
@@ -175,7 +175,9 @@ class OneVolume(RuleBasedStateMachine):
         policy = self.policies.get(run.policy)
         if run.outcome is Outcome.COMPLETED and policy is not None:
             gone = expired(
-                self.longhorn.listed(), volume="vol", policy=run.policy, origin=ORIGIN, keep=policy.keep, zone=UTC
+                verdicts(
+                    self.longhorn.listed(), volume="vol", policy=run.policy, origin=ORIGIN, keep=policy.keep, zone=UTC
+                )
             )
             for each in [b for b in self.longhorn.backups if b.name in {g.backup.name for g in gone}]:
                 done = [b for b in self.longhorn.backups if b.state == "Completed"]

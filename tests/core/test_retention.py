@@ -17,7 +17,14 @@ from .examples import ORIGIN, T0, TWIN, backup, chain, made
 
 def names(*backups: Backup, keep: int | None) -> list[str]:
     gone = expired(
-        backups, volume="vol", policy="nightly", origin=ORIGIN, keep=None if keep is None else Keep(last=keep), zone=UTC
+        verdicts(
+            backups,
+            volume="vol",
+            policy="nightly",
+            origin=ORIGIN,
+            keep=None if keep is None else Keep(last=keep),
+            zone=UTC,
+        )
     )
     return [each.backup.name for each in gone]
 
@@ -88,12 +95,14 @@ def test_what_goes_is_ours_and_neither_the_newest_of_policy_nor_of_volume(backup
     gone = {
         b.backup.name
         for b in expired(
-            backups,
-            volume="vol",
-            policy="nightly",
-            origin=ORIGIN,
-            keep=None if keep is None else Keep(last=keep),
-            zone=UTC,
+            verdicts(
+                backups,
+                volume="vol",
+                policy="nightly",
+                origin=ORIGIN,
+                keep=None if keep is None else Keep(last=keep),
+                zone=UTC,
+            )
         )
     }
     mine = [b for b in backups if b.completed and b.labels == made()]
@@ -104,7 +113,14 @@ def test_what_goes_is_ours_and_neither_the_newest_of_policy_nor_of_volume(backup
             assert newest.name not in gone
     left = [b for b in backups if b.name not in gone]
     assert not expired(
-        left, volume="vol", policy="nightly", origin=ORIGIN, keep=None if keep is None else Keep(last=keep), zone=UTC
+        verdicts(
+            left,
+            volume="vol",
+            policy="nightly",
+            origin=ORIGIN,
+            keep=None if keep is None else Keep(last=keep),
+            zone=UTC,
+        )
     )
 
 
@@ -291,6 +307,6 @@ def test_the_backup_by_which_data_is_called_protected_stays_though_a_clock_was_a
     last = backup("last", "s9", age=10)
     keep = Keep(last=2, daily=1)
     of = {"volume": "vol", "policy": "nightly", "origin": ORIGIN, "keep": keep, "zone": UTC}
-    assert [each.backup.name for each in expired([*ahead, last, NEW], **of)] == ["new", "last"]
-    assert [each.backup.name for each in expired([*ahead, last, NEW], **of, claimed="last")] == ["new"]
-    assert expired([*ahead, last], **of, claimed="of another") != ()
+    assert [each.backup.name for each in expired(verdicts([*ahead, last, NEW], **of))] == ["new", "last"]
+    assert [each.backup.name for each in expired(verdicts([*ahead, last, NEW], **of, claimed="last"))] == ["new"]
+    assert expired(verdicts([*ahead, last], **of, claimed="of another")) != ()

@@ -6,6 +6,7 @@ from itertools import chain, repeat
 import pytest
 
 from lhbackupd.assembly import Engine
+from lhbackupd.config import Config
 from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Outcome, Phase
 from lhbackupd.core.rpo import Rpo
@@ -381,13 +382,19 @@ async def test_a_volume_that_the_list_lacks_is_in_doubt(rig: Rig) -> None:
         assert engine.keeper.watch.exposures["often", "vol-b"].doubt is None
 
 
-async def test_what_happens_after_a_backup_was_handed_over_is_in_doubt_once_its_run_has_ended(rig: Rig) -> None:
+async def handed_over(rig: Rig) -> Config:
+    """A daemon stops in the middle of a backup; its configuration."""
     await rig.volume("vol-a", data=8 * MIB)
     await rig.call("POST", "/sim/volumes/vol-a/timing", {"backup": 60})
     config = rig.config(cron='"0 2 * * *"')
     async with rig.daemon(config):
         await rig.until(lambda: any(isinstance(event, Moved) and event.after.backup for event in rig.events))
         await looks(rig)
+    return config
+
+
+async def test_what_happens_after_a_backup_was_handed_over_is_in_doubt_once_its_run_has_ended(rig: Rig) -> None:
+    config = await handed_over(rig)
     await rig.clock.sleep(180)
     await pod(rig)
     await rig.clock.sleep(60)
@@ -407,11 +414,7 @@ async def test_what_happens_after_a_backup_was_handed_over_is_in_doubt_once_its_
 
 
 async def test_a_run_of_a_volume_that_is_gone_says_nothing_of_the_one_that_has_its_name(rig: Rig) -> None:
-    await rig.volume("vol-a", data=8 * MIB)
-    await rig.call("POST", "/sim/volumes/vol-a/timing", {"backup": 60})
-    config = rig.config(cron='"0 2 * * *"')
-    async with rig.daemon(config):
-        await rig.until(lambda: any(isinstance(event, Moved) and event.after.backup for event in rig.events))
+    config = await handed_over(rig)
     await rig.clock.sleep(180)
     await rig.call("DELETE", "/v1/volumes/vol-a")
     await rig.clock.sleep(10)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lhbackupd.assembly import Engine
 from lhbackupd.core.model import Outcome, Phase, Run
 from lhbackupd.core.pausing import Pause
 from lhbackupd.engine.events import Moved
@@ -191,12 +192,17 @@ async def test_a_native_job_on_the_same_volume_gets_its_backup_and_we_ours(rig: 
     assert (await rig.shows("db"))["state"] == "detached"
 
 
+async def waiting(rig: Rig, engine: Engine) -> None:
+    """A run is due, and its policy is paused."""
+    now = rig.clock.now()
+    await engine.keeper.orders.pause(Pause(policy="often", since=now, until=now + timedelta(days=1), by="me"))
+    await rig.until(lambda: bool(engine.keeper.waiting))
+
+
 async def test_a_run_that_waits_for_a_volume_that_is_deleted_ends_though_a_part_of_each_poll_fails(rig: Rig) -> None:
     await rig.volume("db", data=MIB)
     async with rig.daemon(rig.config(cron='"0 2 * * *"')) as engine:
-        now = rig.clock.now()
-        await engine.keeper.orders.pause(Pause(policy="often", since=now, until=now + timedelta(days=1), by="me"))
-        await rig.until(lambda: bool(engine.keeper.waiting))
+        await waiting(rig, engine)
         await rig.call("POST", "/sim/faults", {"kind": "status", "status": 403, "match": {"path": "/v1/recurringjobs"}})
         await rig.call("DELETE", "/v1/volumes/db")
         await rig.finished(1)
@@ -206,9 +212,7 @@ async def test_a_run_that_waits_for_a_volume_that_is_deleted_ends_though_a_part_
 async def test_of_a_volume_that_is_not_listed_nobody_asks_by_name_while_none_are_listed(rig: Rig) -> None:
     await rig.volume("db", data=MIB)
     async with rig.daemon(rig.config(cron='"0 2 * * *"')) as engine:
-        now = rig.clock.now()
-        await engine.keeper.orders.pause(Pause(policy="often", since=now, until=now + timedelta(days=1), by="me"))
-        await rig.until(lambda: bool(engine.keeper.waiting))
+        await waiting(rig, engine)
         await rig.call("POST", "/sim/faults", {"kind": "status", "status": 503, "match": {"path": "/v1/volumes"}})
         await rig.clock.sleep(16)
         engine.inventory.picture = replace(engine.inventory.picture, volumes={})
