@@ -179,10 +179,10 @@ def _next_minute(now: datetime) -> datetime:
     return (now + timedelta(seconds=LEAD + 60)).replace(second=0, microsecond=0)
 
 
-def write_config(folder: Path, policies: tuple[str, ...], *, url: str = "") -> None:
-    """Write the configuration with other policies."""
+def write_config(folder: Path, policies: tuple[str, ...], *, url: str = "", more: str = "") -> None:
+    """Write the configuration with other policies, for a new daemon whole, with `more` tables."""
     path = folder / "config.toml"
-    head = CONFIG.format(url=url, folder=folder) if url else path.read_text().partition("[[policy]]")[0]
+    head = CONFIG.format(url=url, folder=folder) + more if url else path.read_text().partition("[[policy]]")[0]
     path.write_text(head + "".join(policies))
 
 
@@ -196,10 +196,13 @@ class Stage:
         self.processes = [longhorn.process]
         self._exits = exits
 
-    async def daemon(self, *policies: str, ready: bool = True, url: str = "") -> Daemon:
-        """Start a daemon with policies; without any, with those that it had, or one that is not due."""
+    async def daemon(self, *policies: str, ready: bool = True, url: str = "", more: str = "") -> Daemon:
+        """Start a daemon with policies; without any, with those that it had, or one that is not due.
+
+        `more`: tables of the first one's configuration.
+        """
         if policies or not (self.folder / "config.toml").exists():
-            write_config(self.folder, policies or (policy(),), url=url or self.longhorn.url)
+            write_config(self.folder, policies or (policy(),), url=url or self.longhorn.url, more=more)
         notices = self._exits.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
         notices.setblocking(False)
         notices.bind("")  # the kernel picks an abstract name
@@ -253,12 +256,15 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
         yield Stage(folder, clock, longhorn, exits)
 
 
-async def backing_up(stage: Stage, *volumes: str) -> Daemon:
-    """A daemon whose run has a slow backup under way, of the first of `volumes`, which is `db` without any."""
+async def backing_up(stage: Stage, *volumes: str, more: str = "") -> Daemon:
+    """A daemon whose run has a slow backup under way, of the first of `volumes`, which is `db` without any.
+
+    `more`: tables of its configuration.
+    """
     names = volumes or ("db",)
     for volume in names:
         await stage.longhorn.slow_backups(volume, SLOW)
-    daemon = await stage.daemon()
+    daemon = await stage.daemon(more=more)
     await daemon.due(*names)
     await stage.longhorn.happens("backup-started", names[0])
     return daemon

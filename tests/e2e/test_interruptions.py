@@ -143,7 +143,8 @@ async def test_a_blow_mid_backup_fails_the_run_and_the_retry_ends_in_exactly_one
     stage: Stage, blow: Any
 ) -> None:
     longhorn = stage.longhorn
-    daemon = await backing_up(stage)
+    # the second attempt is to meet what polls have shown: polls that take long come every two minutes
+    daemon = await backing_up(stage, more='[retry]\nfirst = "5m"\n')
     (ours,) = await longhorn.ours("ticket-satisfied", "db")
     await blow(longhorn, ours["node"])
     first, second = await daemon.finished(2)

@@ -4,7 +4,7 @@
 names the counter that must show it, and the storm that brings it out: a seed, and weights for what is to go wrong.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from lhbackupd.core.commands import AskBackup, Decision, Seen
 from lhbackupd.core.leases import Claim
 from lhbackupd.core.model import Now, Origin, Outcome, Policy, Run
 from lhbackupd.core.moves import leave
-from lhbackupd.core.retention import Verdict, newest_completed
+from lhbackupd.core.retention import Verdict
 from lhbackupd.engine import books
 from lhbackupd.engine.journal import Journal
 from lhbackupd.longhorn import gateway
@@ -94,10 +94,9 @@ def _enqueues_nothing(self: Journal, runs: Any) -> frozenset[str]:
     return frozenset(run.id for run in runs)
 
 
-def _expires_the_newest(backups: Any, **_: Any) -> tuple[Verdict, ...]:
+def _expires_the_newest(found: Sequence[Verdict]) -> tuple[Verdict, ...]:
     """Deletes the newest backup."""
-    newest = newest_completed(tuple(backups))
-    return (Verdict(newest),) if newest else ()
+    return tuple(found[:1])
 
 
 def _protects_up_to_now(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin) -> Decision:
