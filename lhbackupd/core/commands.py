@@ -47,6 +47,8 @@ class Seen:
     evidence: Evidence | None = None
     #: leave to start, once admission gave it
     slot: Slot | None = None
+    #: the nodes on which the volume, as it is seen, is best backed up; None where nobody has asked
+    places: tuple[str, ...] | None = None
     #: why the run's policy starts nothing at present, in words; "" while it is not paused
     paused: str = ""
     #: an operator has called the run off

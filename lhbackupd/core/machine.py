@@ -135,10 +135,12 @@ def _queued(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origi
         return leave(run, now, Outcome.NOT_INSPECTED, words), None
     if seen.slot is None or seen.stopping:
         return run, None
+    if seen.places is not None and seen.slot.node not in seen.places:
+        # somebody attached it since the slot was given, or let go of it: the limit of that node has not been asked
+        why = "where it is attached by now" if volume.attached else "now that it is detached"
+        words = f"waits for a place on {' or '.join(seen.places) or 'a node that is Ready'}, {why}"
+        return replace(run, reason=words), None
     if volume.attached:
-        if seen.slot.node not in {"", volume.engine_node}:
-            # somebody attached it since the slot was given: the limit of that node has not been asked
-            return replace(run, reason=f"waits for a place on {volume.engine_node}, where it is attached by now"), None
         run = replace(run, node=volume.engine_node, target=seen.slot.target, started_at=now.wall)
         return enter(run, now, Phase.INSPECTING, f"attached to {run.node} by others"), None
     name = naming.TicketName(

@@ -16,6 +16,7 @@ from lhbackupd.core.commands import Attach, Command, Seen
 from lhbackupd.core.machine import decide
 from lhbackupd.core.model import Now, Phase, Policy, Run
 from lhbackupd.core.pace import ATTENTIVE, LONGEST, PATIENT, UNANSWERED, Experience, begins, pause
+from lhbackupd.core.placement import places
 from lhbackupd.engine.inventory import Picture
 from lhbackupd.engine.orders import Orders
 from lhbackupd.engine.trails import Trails
@@ -100,6 +101,7 @@ class Runner:
             at=at,
             answer=answer,
             slot=slot,
+            places=places(seen.volume, around.picture.nodes) if slot and seen.volume else None,
             setting=around.picture.setting,
             target=around.picture.targets.get(target),
             stopping=self._stopping.is_set(),

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from lhbackupd.core.admission import Slot
 from lhbackupd.core.cluster import (
     Backup,
     BackupProgress,
@@ -112,10 +111,19 @@ def test_a_queued_run_waits_while_the_daemon_stops() -> None:
 
 def test_a_slot_on_another_node_than_the_engines_is_no_leave_to_start() -> None:
     moved = attached(engines=(Engine(node="node-2", running=True),))
-    after, command = step(run(), seen(moved))
+    after, command = step(run(), seen(moved, places=("node-2",)))
     assert (after.phase, command) == (Phase.QUEUED, None)
-    assert "node-2" in after.reason
-    assert step(run(), seen(moved, slot=Slot(node="", target="")))[0].phase is Phase.INSPECTING
+    assert after.reason == "waits for a place on node-2, where it is attached by now"
+    assert step(run(), seen(moved))[0].phase is Phase.INSPECTING  # nobody has asked
+
+
+def test_a_slot_on_another_node_than_the_best_ones_for_a_volume_detached_by_now_is_no_leave_to_start() -> None:
+    after, command = step(run(), seen(detached(), places=("node-2", "node-3")))
+    assert (after.phase, command) == (Phase.QUEUED, None)
+    assert after.reason == "waits for a place on node-2 or node-3, now that it is detached"
+    after, _ = step(run(), seen(detached(), places=()))
+    assert after.reason == "waits for a place on a node that is Ready, now that it is detached"
+    assert step(run(), seen(detached(), places=("node-1", "node-2")))[0].phase is Phase.ATTACHING
 
 
 def test_a_queued_run_of_a_policy_or_volume_that_is_gone_ends() -> None:

@@ -23,6 +23,7 @@ from lhbackupd.core.holding import ASK_AGAIN
 from lhbackupd.core.machine import EDGES, decide, views
 from lhbackupd.core.model import Detached, Keep, Limits, Mode, Now, Outcome, Phase, Policy, Run
 from lhbackupd.core.naming import LABEL_RUN, made_by
+from lhbackupd.core.placement import places
 from lhbackupd.core.protection import Protection
 from lhbackupd.core.retention import expired, verdicts
 from lhbackupd.core.retry import Retry, successor
@@ -213,6 +214,7 @@ class OneVolume(RuleBasedStateMachine):
             setting=self.setting,
             target=Target(name="default", available=self.target_up),
             slot=given.slots.get(run.id),
+            places=places(seen.volume, nodes("node-1", "node-2")) if seen.volume else None,
             paused="paused" if self.paused else "",
             cancelled=run.id in self.called_off,
             evidence=self._evidence(run) if self.untouched else None,
