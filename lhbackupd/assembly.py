@@ -19,7 +19,7 @@ from lhbackupd.engine.audit import Audit
 from lhbackupd.engine.events import JournalReplaced, Polled, Tell, to_all
 from lhbackupd.engine.intake import Offload
 from lhbackupd.engine.inventory import Inventory, Picture
-from lhbackupd.engine.journal import Journal
+from lhbackupd.engine.journal import Journal, JournalError
 from lhbackupd.engine.keeper import Keeper
 from lhbackupd.engine.rules import Rules
 from lhbackupd.engine.scheduler import Scheduler
@@ -50,11 +50,18 @@ class Worker:
 
 
 def lock_state(url: str, stack: ExitStack) -> None:
-    """Keep a second daemon on this host away from the journal; raises AlreadyRunning."""
+    """Keep a second daemon on this host away from the journal; raises AlreadyRunning, and JournalError."""
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         return
-    lock = stack.enter_context(Path(f"{parsed.database}.lock").open("a"))  # noqa: SIM115 -- held until the end
+    path = Path(f"{parsed.database}.lock")
+    try:
+        lock = stack.enter_context(path.open("a"))  # held until the end
+    except OSError as error:
+        raise JournalError(
+            f"journal {parsed.database} cannot be opened: {path}: {error.strerror}; make {path.parent} a directory in "
+            "which the user that runs lhbackupd may write, or name another one by state.url"
+        ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -92,6 +92,21 @@ def test_a_configuration_that_takes_long_to_read_again_keeps_nobody_from_an_answ
         assert process.wait(20) == 0
 
 
+@pytest.mark.parametrize("what", ["missing", "file"])
+def test_it_does_not_start_where_it_can_have_no_journal_and_says_what_to_make(tmp_path: Path, what: str) -> None:
+    path = config(tmp_path)
+    path.write_text(path.read_text().replace("/state.db", "/place/state.db"))
+    if what == "file":
+        (tmp_path / "place").touch()
+    with running(path) as process:
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    (line,) = errors.splitlines()
+    assert line.startswith(f"lhbackupd cannot start: journal {tmp_path}/place/state.db cannot be opened: ")
+    assert f"make {tmp_path}/place a directory in which the user that runs lhbackupd may write" in line
+    assert "Errno" not in line
+
+
 @pytest.mark.parametrize("what", ["listener", "file"])
 def test_it_does_not_start_where_somebody_elses_is_in_the_way(tmp_path: Path, what: str) -> None:
     path, door = config(tmp_path), tmp_path / "control.sock"
