@@ -31,6 +31,9 @@ T = TypeVar("T")
 BUSY = 5.0
 
 _NEWEST_FIRST = sa.select(RUNS.c.document).where(RUNS.c.finished.is_not(None)).order_by(RUNS.c.finished.desc())
+# made once: to put a statement together takes longer than to carry it out
+_MOVE = RUNS.update().where(RUNS.c.id == sa.bindparam("run"))
+_UNSAY = NOTES.delete().where((NOTES.c.kind == sa.bindparam("key")) & (NOTES.c.name == sa.bindparam("which")))
 
 
 class JournalError(Exception):
@@ -51,7 +54,16 @@ class Journal:
                 database=f"file:{quote(self._url.database or '')}", query={"mode": "ro", "uri": "true"}
             )
         self.engine = self._engine()
-        self._insert = postgresql.insert if self.engine.dialect.name == "postgresql" else sqlite.insert
+        insert = postgresql.insert if self.engine.dialect.name == "postgresql" else sqlite.insert
+        # leaves alone what is known already, and nothing else: an id that another run has is an error
+        self._new = insert(RUNS).on_conflict_do_nothing(index_elements=["policy", "volume", "due", "attempt"])
+        word, note = insert(PROTECTION), insert(NOTES)
+        self._word = word.on_conflict_do_update(
+            index_elements=["policy", "volume"], set_={"document": word.excluded.document}
+        )
+        self._note = note.on_conflict_do_update(
+            index_elements=["kind", "name"], set_={"document": note.excluded.document}
+        )
         #: random, made with the journal; "" until `open`
         self.origin = ""
 
@@ -144,36 +156,26 @@ class Journal:
         if not runs:
             return frozenset()
         with self._errors("written"), self.engine.begin() as connection:
-            connection.execute(self._new(), [_row(run) for run in runs])
+            connection.execute(self._new, [_row(run) for run in runs])
             return frozenset(connection.scalars(sa.select(RUNS.c.id).where(RUNS.c.id.in_([run.id for run in runs]))))
 
     def save(self, run: Run) -> None:
         """Write down a run's new state."""
         with self._errors("written"), self.engine.begin() as connection:
-            connection.execute(RUNS.update().where(RUNS.c.id == run.id).values(_row(run)))
+            connection.execute(_MOVE, {"run": run.id, **_row(run)})
 
     def finish(self, run: Run, protection: Protection, successor: Run | None) -> None:
         """Write down in one transaction how a run ended, what is known now, and the run that follows it."""
         with self._errors("written"), self.engine.begin() as connection:
-            connection.execute(RUNS.update().where(RUNS.c.id == run.id).values(_row(run)))
+            connection.execute(_MOVE, {"run": run.id, **_row(run)})
             if successor is not None:
-                connection.execute(self._new(), _row(successor))
-            connection.execute(self._word(protection))
-
-    def _new(self) -> sa.Executable:
-        """Leaves alone what is known already, and nothing else: an id that another run has is an error."""
-        return self._insert(RUNS).on_conflict_do_nothing(index_elements=["policy", "volume", "due", "attempt"])
+                connection.execute(self._new, _row(successor))
+            connection.execute(self._word, _said(protection))
 
     def say(self, protection: Protection) -> None:
         """Write down what is known of a volume under a policy now."""
         with self._errors("written"), self.engine.begin() as connection:
-            connection.execute(self._word(protection))
-
-    def _word(self, protection: Protection) -> sa.Executable:
-        put = self._insert(PROTECTION).values(
-            policy=protection.policy, volume=protection.volume, document=_encode(protection)
-        )
-        return put.on_conflict_do_update(index_elements=["policy", "volume"], set_={"document": put.excluded.document})
+            connection.execute(self._word, _said(protection))
 
     def probe(self) -> None:
         """Write something that changes nothing, to learn whether the journal can be written again."""
@@ -230,16 +232,11 @@ class Journal:
             if value is not None
         ]
         gone = [{"key": kind, "which": name} for name, value in changes.items() if value is None]
-        upsert = self._insert(NOTES)
-        upsert = upsert.on_conflict_do_update(
-            index_elements=["kind", "name"], set_={"document": upsert.excluded.document}
-        )
-        drop = NOTES.delete().where((NOTES.c.kind == sa.bindparam("key")) & (NOTES.c.name == sa.bindparam("which")))
         with self._errors("written"), self.engine.begin() as connection:
             if rows:
-                connection.execute(upsert, rows)
+                connection.execute(self._note, rows)
             if gone:
-                connection.execute(drop, gone)
+                connection.execute(_UNSAY, gone)
 
     def prune(self, before: datetime) -> int:
         """Drop runs that finished before `before`; returns how many."""
@@ -262,6 +259,10 @@ class Journal:
 
 def _encode(value: object) -> str:
     return msgspec.json.encode(value).decode()
+
+
+def _said(protection: Protection) -> dict[str, object]:
+    return {"policy": protection.policy, "volume": protection.volume, "document": _encode(protection)}
 
 
 def _row(run: Run) -> dict[str, object]:
