@@ -1,26 +1,26 @@
-"""Longhorn's REST API as methods: the only module that knows HTTP.
+"""Longhorn's REST API as methods.
 
 Every method sends one request and gives one value, or raises an error of the tree in `errors`; none retries (but once
 after a 401, with the secret read anew: a request that was not let in did nothing). Retrying is for those who know
-whether asking twice is harmless. Redirects are not followed; the environment's proxies and .netrc are not used. An
-exchange has one time limit, from the wait for a connection to the last byte, and a limit of bytes.
+whether asking twice is harmless. An exchange has one time limit, from the wait for a connection to the last byte, and a
+limit of bytes.
 """
 
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
-
-import httpx
 
 from lhbackupd.core.cluster import Backup, Chain, Node, Setting, Snapshot, SnapshotReadiness, Target, Volume
 from lhbackupd.core.recurring import Membership, NativeJob
 from lhbackupd.longhorn import attaches, wire
 from lhbackupd.longhorn.body import OFFLOAD, Offload, read_body
+from lhbackupd.longhorn.connections import FAILURES, NOT_SENT, Connections, Transport
 from lhbackupd.longhorn.credentials import Credentials
 from lhbackupd.longhorn.errors import Missing, Refused, Unreachable, WrongShape, visible
 from lhbackupd.longhorn.listing import Listing
@@ -40,10 +40,6 @@ from lhbackupd.longhorn.verdict import UNAUTHORISED, Answer, fault_of
 SETTING = "allow-recurring-job-while-volume-detached"
 #: requests that are under way at once
 CONNECTIONS = 8
-
-#: failures before anything of the request was sent
-NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
-FAILURES = (httpx.RequestError, httpx.InvalidURL, TimeoutError, OSError)
 
 T = TypeVar("T")
 
@@ -66,7 +62,7 @@ class Longhorn:
         ca_file: Path | None = None,
         client_cert: Path | None = None,
         client_key: Path | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: Transport | None = None,
         observe: Callable[[Exchange], None] | None = None,
         max_connections: int = CONNECTIONS,
         offload: Offload = asyncio.to_thread,
@@ -79,25 +75,14 @@ class Longhorn:
         self._identity = (client_cert, client_key) if client_cert else None
         self._tls = ssl.create_default_context(cafile=ca_file)
         self._read_identity()
-        #: who waits for a request to end waits here: httpx would look through all connections for each of them
-        self._places = asyncio.Semaphore(max_connections)
-        self._http = httpx.AsyncClient(
-            verify=self._tls,
-            transport=transport,
-            # a connection that cannot be had is told apart from an answer that does not come
-            timeout=httpx.Timeout(timeout, connect=timeout / 3),
-            limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
-            headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "lhbackupd"},
-            follow_redirects=False,
-            trust_env=False,
-        )
+        self._connections = Connections(count=max_connections, tls=self._tls, timeout=timeout, transport=transport)
         self._listing = Listing()
         #: the `Date` of the last answer, by which a wrong clock is noticed; None before the first
         self.server_date: datetime | None = None
 
     async def aclose(self) -> None:
         """Close all connections; the client is of no use afterwards."""
-        await self._http.aclose()
+        await self._connections.aclose()
 
     # What is there
 
@@ -255,10 +240,11 @@ class Longhorn:
         try:
             async with (
                 asyncio.timeout(self._timeout),
-                self._place(),
-                self._http.stream(request.method, self._base + request.path, headers=headers, content=content) as came,
+                self._connections.answer(
+                    request.method, self._base + request.path, headers=headers, content=content
+                ) as came,
             ):
-                self._note_date(came.headers.get("Date", ""))
+                self.server_date = _moment(came.headers.get("Date", "")) or self.server_date
                 return Answer(
                     status=came.status_code,
                     body=await read_body(came.status_code, came.aiter_bytes(), request, self._offload),
@@ -270,24 +256,6 @@ class Longhorn:
             ambiguous = request.writes and not isinstance(error, NOT_SENT)
             raise Unreachable(what, tried=request.tried, ambiguous=ambiguous) from error
 
-    @contextlib.asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        """Wait for a connection, for a third of the time that there is. Raises PoolTimeout."""
-        try:
-            async with asyncio.timeout(self._timeout / 3):
-                await self._places.acquire()
-        except TimeoutError:
-            raise httpx.PoolTimeout("no request of ours has ended in time") from None
-        try:
-            yield
-        finally:
-            self._places.release()
-
-    def _note_date(self, text: str) -> None:
-        with contextlib.suppress(ValueError, OverflowError):  # the year 9999 has an end
-            when = parsedate_to_datetime(text)
-            self.server_date = when.astimezone(UTC) if when.tzinfo is not None else self.server_date
-
     def _lost(self) -> None:
         """Read secrets anew for the next connection; a pair half-way through its replacement is read once more then."""
         self._credentials.forget()
@@ -298,3 +266,13 @@ class Longhorn:
         if self._identity is not None:
             # a key that wants a passphrase fails instead of asking the terminal for it
             self._tls.load_cert_chain(*self._identity, password="")
+
+
+@lru_cache(maxsize=1)  # a hundred answers may come in one second
+def _moment(date: str) -> datetime | None:
+    """When an answer says that it was made; None where it does not."""
+    try:
+        when = parsedate_to_datetime(date)
+        return when.astimezone(UTC) if when.tzinfo is not None else None
+    except (ValueError, OverflowError):  # the year 9999 has an end
+        return None
