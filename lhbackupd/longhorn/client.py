@@ -75,7 +75,8 @@ class Longhorn:
         self._identity = (client_cert, client_key) if client_cert else None
         self._tls = ssl.create_default_context(cafile=ca_file)
         self._read_identity()
-        self._connections = Connections(count=max_connections, tls=self._tls, timeout=timeout, transport=transport)
+        # a connection that cannot be had is told apart from an answer that does not come
+        self._connections = Connections(count=max_connections, tls=self._tls, patience=timeout / 3, transport=transport)
         self._listing = Listing()
         #: the `Date` of the last answer, by which a wrong clock is noticed; None before the first
         self.server_date: datetime | None = None

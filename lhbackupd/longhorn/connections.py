@@ -26,19 +26,18 @@ _ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1)
 class Connections:
     """At most `count` of them; none is made before the first request, and a given `transport` stands for all.
 
-    `timeout` is seconds that an answer may let us wait for its next part.
+    `patience` is seconds in which one is to be had; how long an answer may take is for who asks to say.
     """
 
-    def __init__(self, *, count: int, tls: ssl.SSLContext, timeout: float, transport: Transport | None = None) -> None:
+    def __init__(self, *, count: int, tls: ssl.SSLContext, patience: float, transport: Transport | None = None) -> None:
         self._all = tuple(
             transport or httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=_ONE) for _ in range(count)
         )
         #: those that nobody has; what was used last is at the end
         self._free = list(self._all)
         self._places = asyncio.Semaphore(count)
-        #: seconds: a connection that cannot be had is told apart from an answer that does not come
-        self._patience = timeout / 3
-        self._extensions = {"timeout": httpx.Timeout(timeout, connect=self._patience).as_dict()}
+        self._patience = patience
+        self._extensions = {"timeout": httpx.Timeout(None, connect=patience).as_dict()}
 
     async def aclose(self) -> None:
         """Close all connections; they are of no use afterwards."""
