@@ -49,9 +49,6 @@ class Connections:
         self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None
     ) -> AsyncIterator[httpx.Response]:
         """The answer to a request, whose body is to be read in the block. Raises what is in FAILURES."""
-        request = httpx.Request(
-            method, url, headers={**_HEADERS, **headers}, content=content, extensions=self._extensions
-        )
         try:
             async with asyncio.timeout(self._patience):
                 await self._places.acquire()
@@ -59,6 +56,9 @@ class Connections:
             raise httpx.PoolTimeout("no request of ours has ended in time") from None
         connection = self._free.pop()
         try:
+            request = httpx.Request(
+                method, url, headers={**_HEADERS, **headers}, content=content, extensions=self._extensions
+            )
             came = await connection.handle_async_request(request)
             try:
                 yield came
