@@ -17,13 +17,12 @@ from urllib.parse import quote
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 
 from lhbackupd.core.durations import Ended
 from lhbackupd.core.model import Phase, Run
 from lhbackupd.core.protection import Protection
-from lhbackupd.engine.schema import FACTS, METADATA, MIGRATIONS, NOTES, PROTECTION, RUNS, VERSION
+from lhbackupd.engine.schema import FACTS, METADATA, MIGRATIONS, NOTES, PROTECTION, RUNS, VERSION, insert, upsert
 
 T = TypeVar("T")
 
@@ -54,16 +53,11 @@ class Journal:
                 database=f"file:{quote(self._url.database or '')}", query={"mode": "ro", "uri": "true"}
             )
         self.engine = self._engine()
-        insert = postgresql.insert if self.engine.dialect.name == "postgresql" else sqlite.insert
         # leaves alone what is known already, and nothing else: an id that another run has is an error
-        self._new = insert(RUNS).on_conflict_do_nothing(index_elements=["policy", "volume", "due", "attempt"])
-        word, note = insert(PROTECTION), insert(NOTES)
-        self._word = word.on_conflict_do_update(
-            index_elements=["policy", "volume"], set_={"document": word.excluded.document}
+        self._new = insert(self.engine, RUNS).on_conflict_do_nothing(
+            index_elements=["policy", "volume", "due", "attempt"]
         )
-        self._note = note.on_conflict_do_update(
-            index_elements=["kind", "name"], set_={"document": note.excluded.document}
-        )
+        self._word, self._note = (upsert(self.engine, table, "document") for table in (PROTECTION, NOTES))
         #: random, made with the journal; "" until `open`
         self.origin = ""
 

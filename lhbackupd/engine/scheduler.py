@@ -21,11 +21,11 @@ import sqlalchemy as sa
 from apscheduler.job import Job
 from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.base import BaseScheduler
-from sqlalchemy.dialects import postgresql, sqlite
 from typing_extensions import override
 
 from lhbackupd.core.model import Policy, Run
 from lhbackupd.core.spread import offset
+from lhbackupd.engine.schema import upsert
 from lhbackupd.engine.trigger import CronTrigger
 
 _INSTANT = timedelta(microseconds=1)
@@ -95,11 +95,8 @@ class _Store(SQLAlchemyJobStore):  # type: ignore[misc]  # APScheduler 3 has no 
         ]
         if rows:
             self._known = False
-            insert = postgresql.insert if self.engine.dialect.name == "postgresql" else sqlite.insert
-            put = insert(self.jobs_t)
-            new = {name: put.excluded[name] for name in ("next_run_time", "job_state")}
             with self.engine.begin() as connection:
-                connection.execute(put.on_conflict_do_update(index_elements=["id"], set_=new), rows)
+                connection.execute(upsert(self.engine, self.jobs_t, "next_run_time", "job_state"), rows)
 
     def drop(self, ids: Iterable[str]) -> None:
         """Remove jobs in one transaction; one that is not there is no error."""

@@ -1,4 +1,4 @@
-"""The journal's tables, and what leads from older ones to them.
+"""The journal's tables, how a row takes the place of another, and what leads from older tables to them.
 
 The schema carries a version: an older one is migrated at start, a newer one refused. No SQL that PostgreSQL would
 refuse.
@@ -7,6 +7,7 @@ refuse.
 from collections.abc import Callable
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 #: the schema's version; `MIGRATIONS` leads here from every older one
 VERSION = 3
@@ -48,6 +49,18 @@ NOTES = sa.Table(
     sa.Column("name", sa.String(320), primary_key=True),
     sa.Column("document", sa.Text, nullable=False),
 )
+
+
+def insert(engine: sa.Engine, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that can be told what to do about rows that are there."""
+    return postgresql.insert(table) if engine.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def upsert(engine: sa.Engine, table: sa.Table, *columns: str) -> sa.Executable:
+    """An INSERT that puts `columns` in the place of those of a row with the same primary key."""
+    put = insert(engine, table)
+    new = {name: put.excluded[name] for name in columns}
+    return put.on_conflict_do_update(index_elements=table.primary_key, set_=new)
 
 
 def _index_history(connection: sa.Connection) -> None:
