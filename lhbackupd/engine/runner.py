@@ -101,7 +101,9 @@ class Runner:
             at=at,
             answer=answer,
             slot=slot,
-            places=places(seen.volume, around.picture.nodes) if slot and seen.volume else None,
+            places=places(seen.volume, around.picture.nodes)
+            if slot and run.phase is Phase.QUEUED and seen.volume
+            else None,
             setting=around.picture.setting,
             target=around.picture.targets.get(target),
             stopping=self._stopping.is_set(),

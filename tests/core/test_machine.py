@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from lhbackupd.core.admission import Slot
 from lhbackupd.core.cluster import (
     Backup,
     BackupProgress,
@@ -114,7 +115,7 @@ def test_a_slot_on_another_node_than_the_engines_is_no_leave_to_start() -> None:
     after, command = step(run(), seen(moved, places=("node-2",)))
     assert (after.phase, command) == (Phase.QUEUED, None)
     assert after.reason == "waits for a place on node-2, where it is attached by now"
-    assert step(run(), seen(moved))[0].phase is Phase.INSPECTING  # nobody has asked
+    assert step(run(), seen(moved, slot=Slot(node="", target="")))[0].phase is Phase.INSPECTING  # as the lobby asks
 
 
 def test_a_slot_on_another_node_than_the_best_ones_for_a_volume_detached_by_now_is_no_leave_to_start() -> None:
