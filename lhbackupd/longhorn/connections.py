@@ -20,7 +20,7 @@ FAILURES = (httpx.RequestError, httpx.InvalidURL, TimeoutError, OSError)
 Transport = httpx.AsyncBaseTransport
 
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "lhbackupd"}
-_ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+_ONE = httpx.Limits(max_connections=1)
 
 
 class Connections:
@@ -35,6 +35,7 @@ class Connections:
         )
         #: those that nobody has; what was used last is at the end
         self._free = list(self._all)
+        #: one for each of them: in a queue of them a newcomer would pass those who wait
         self._places = asyncio.Semaphore(count)
         self._patience = patience
         self._extensions = {"timeout": httpx.Timeout(None, connect=patience).as_dict()}
