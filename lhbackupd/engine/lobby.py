@@ -110,7 +110,7 @@ class Lobby:
         now = self._clock.now()
         old = self._clock.monotonic() - self._swept >= OLD
         if self.stale or old or (self.next is not None and self.next <= now):
-            for run, slot in await self._sweep(now):
+            async for run, slot in sliced(await self._sweep(now)):
                 yield run, slot
             return
         refused = bool(self._queue)
