@@ -22,6 +22,7 @@ from benchmarks.row import Row
 from benchmarks.stage import BenchmarkError, Ledger, Stage
 from lhbackupd.assembly import Engine, rules_of
 from lhbackupd.config import load
+from lhbackupd.interpreter import considerate
 from lhbackupd.surface.status import Recent
 from tests.rig import Rig, passing, played
 
@@ -76,12 +77,13 @@ class Virtual(Stage):
     @asynccontextmanager
     @override
     async def daemon(self, config: Path) -> AsyncIterator[None]:
-        async with self.rig.daemon(load(config, {})) as self.engine:
-            try:
-                await self.rig.until(lambda: bool(self.engine and self.engine.scheduler.schedules), _PATIENCE)
-            except TimeoutError:
-                raise BenchmarkError("the daemon has listed no volumes") from None
-            yield
+        with considerate():  # the daemon's process asks its interpreter for that
+            async with self.rig.daemon(load(config, {})) as self.engine:
+                try:
+                    await self.rig.until(lambda: bool(self.engine and self.engine.scheduler.schedules), _PATIENCE)
+                except TimeoutError:
+                    raise BenchmarkError("the daemon has listed no volumes") from None
+                yield
 
 
 @asynccontextmanager
