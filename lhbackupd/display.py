@@ -70,15 +70,10 @@ class Display:
             foresight=self._foresight,
         )
         series = Series()
-
-        def shown_next() -> Report:
-            made = report()
-            series.ahead(made.volumes)  # all lines anew take half a second, which no scrape should wait for
-            return made
-
         shown = web.Web(
-            report=shown_next,
+            report=report,
             metrics=metrics,
+            ahead=lambda made: series.ahead(made.volumes),
             alive=alive,
             ready=lambda: sources().unready(),
             history=answers.history,

@@ -133,6 +133,11 @@ class RpoMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class ExposuresMoved:
+    """More is known of some volume's exposure: by a poll, by a run, or from the journal after a start."""
+
+
+@dataclass(frozen=True, slots=True)
 class BackupLost:
     """A completed backup that protected a volume is no longer on its backup target, and not by our doing."""
 
@@ -149,7 +154,9 @@ class Defect:
 
 #: what is told of troubles around runs
 Trouble = JournalTrouble | JournalReplaced | PruningRests | GaveBack | ClockStepped | RpoMoved | BackupLost | Defect
-Event = Moved | Polled | Missed | Rescheduled | CoverChanged | Pruned | Ordered | PauseOverdue | Trouble
+Event = (
+    Moved | Polled | Missed | Rescheduled | CoverChanged | ExposuresMoved | Pruned | Ordered | PauseOverdue | Trouble
+)
 Tell = Callable[[Event], None]
 
 

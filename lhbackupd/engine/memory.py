@@ -12,6 +12,7 @@ from lhbackupd.clock import Clock
 from lhbackupd.core import exposure, signs
 from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.signs import Look
+from lhbackupd.engine.events import ExposuresMoved, Tell
 from lhbackupd.engine.intake import Offload
 from lhbackupd.engine.journal import Journal
 from lhbackupd.engine.notes import Moment, Notes, believed
@@ -26,10 +27,13 @@ _EXPOSURE, _LOOK, _WATCH, _LAST = "exposure", "look", "watch", "last"
 class Memory:
     """Exposures by policy and volume, looks by volume. Changed through its methods alone."""
 
-    def __init__(self, *, journal: Journal, clock: Clock, offload: Offload) -> None:
+    def __init__(self, *, journal: Journal, clock: Clock, offload: Offload, tell: Tell) -> None:
         self._journal = journal
         self._clock = clock
         self._offload = offload
+        self._tell = tell
+        #: whether exposures have moved since that was last told
+        self._moved = False
         self.exposures: dict[Key, Exposure] = {}
         self.looks: dict[str, Look] = {}
         #: when something last showed that somebody may have had a volume, or that nobody had looked; by our clock
@@ -47,11 +51,12 @@ class Memory:
         last = (await self._offload(notes, _WATCH, Moment)).get(_LAST)
         self.exposures = {(known.policy, known.volume): known for known in exposures.values()}
         self.last = believed(last, self._clock) if last else None
+        self._moved = bool(self.exposures)
 
     def put(self, key: Key, known: Exposure) -> None:
         """What is known of a volume under a policy from now on."""
         if self.exposures.get(key) != known:
-            self.exposures[key] = known
+            self.exposures[key], self._moved = known, True
             self._notes.put(_EXPOSURE, "/".join(key), known)
 
     def remember(self, volume: str, seen: Look) -> None:
@@ -96,10 +101,14 @@ class Memory:
         self._notes.put(_LOOK, volume, None)
 
     async def write(self, *, last: bool = False) -> None:
-        """Write down what has changed, and now and then (or where `last` is set) when the last look was.
+        """Tell of it where exposures have moved, and write down what has changed.
 
-        Raises JournalError; what was not taken is written the next time.
+        Now and then, or where `last` is set, when the last look was as well. Raises JournalError; what was not taken is
+        written the next time.
         """
+        if self._moved:
+            self._moved = False
+            self._tell(ExposuresMoved())
         await self._notes.write()
         monotonic = self._clock.monotonic()
         if self.last is not None and (last or monotonic - self._noted >= NOTE_EVERY):

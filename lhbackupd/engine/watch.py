@@ -68,7 +68,7 @@ class Watch:
         self._tell = tell
         self._policy = policy
         self._period = period
-        self.memory = Memory(journal=journal, clock=clock, offload=offload)
+        self.memory = Memory(journal=journal, clock=clock, offload=offload, tell=tell)
         self._inbox: deque[_Polled | Event] = deque()
         self._woken = asyncio.Event()
         self._read = False

@@ -24,7 +24,9 @@ LISTENERS = 16
 #: seconds between two looks, without a word, and of one stream; real ones: they are for networks and browsers
 LOOK, QUIET, LONGEST = 1.0, 15.0, 900.0
 #: a look is followed by a rest of so many times as long, and of so many while nobody listens
-_REST, _UNHEARD = 10.0, 100.0
+_REST, _SHARE = 10.0, 100.0
+#: seconds that this longer rest takes at most: what took long, all rows anew, is seldom as long again
+UNHEARD = 10.0
 
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
 
@@ -119,9 +121,10 @@ class Changes:
             self._said = version
             self._tell(version)
         took = time.monotonic() - begun
-        await asyncio.sleep(max(LOOK, _REST * took))
+        rest = max(LOOK, _REST * took)
+        await asyncio.sleep(rest)
         with suppress(TimeoutError):  # whoever comes meanwhile ends what is left of the longer rest
-            async with asyncio.timeout((_UNHEARD - _REST) * took):
+            async with asyncio.timeout(max(0.0, min(_SHARE * took, UNHEARD) - rest)):
                 await self._heard.wait()
 
     def _tell(self, version: str | None) -> None:

@@ -18,6 +18,7 @@ from lhbackupd.engine.events import (
     CoverChanged,
     Defect,
     Event,
+    ExposuresMoved,
     GaveBack,
     JournalReplaced,
     JournalTrouble,
@@ -148,6 +149,7 @@ class Metrics:
                 | Ordered()
                 | PauseOverdue()
                 | RpoMoved()
+                | ExposuresMoved()
             ):
                 pass  # gauges show how it stands now
             case _:

@@ -19,6 +19,7 @@ from lhbackupd.engine.events import (
     CoverChanged,
     Defect,
     Event,
+    ExposuresMoved,
     GaveBack,
     JournalReplaced,
     JournalTrouble,
@@ -74,6 +75,8 @@ class LogListener:
                 self._pruned(event)
             case Ordered() | PauseOverdue():
                 self._ordered(event)
+            case ExposuresMoved():
+                pass  # what follows from it for an RPO is an event of its own
             case _:
                 self._in_trouble(event)
 
@@ -98,8 +101,7 @@ class LogListener:
                 self._rpo_moved(event)
             case BackupLost(loss):
                 text = f"volume {loss.volume} under {loss.policy}: {loss.words}; make one by `lhbackupd backup`"
-                facts = {"policy": loss.policy, "volume": loss.volume, "backup": loss.backup}
-                self._log.error(text, action="backup.lost", **facts)
+                self._log.error(text, action="backup.lost", policy=loss.policy, volume=loss.volume, backup=loss.backup)
             case Defect():
                 self._defect(event)
             case _:
@@ -259,8 +261,7 @@ class LogListener:
         text = "no run can be let in: the keeper met a defect of lhbackupd, please report it; it tries again"
         if event.run:
             text = f"run {event.run.id} met a defect of lhbackupd, please report it; the run is tried on"
-        facts = _facts(event.run) if event.run else {}
-        self._log.error(text, action="defect", exc_info=event.error, **facts)
+        self._log.error(text, action="defect", exc_info=event.error, **(_facts(event.run) if event.run else {}))
 
 
 def _some(names: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lhbackupd.long import Long
 from lhbackupd.surface import questions
-from lhbackupd.surface.changes import Changes, Versions
+from lhbackupd.surface.changes import Changes, Shown, Versions
 from lhbackupd.surface.explanation import Explanation
 from lhbackupd.surface.findings import Diagnosis
 from lhbackupd.surface.kept import Kept
@@ -56,8 +56,9 @@ class Web:
     """The ASGI application, `changes`, which is to be told of events and to be run, and the `report` that all show.
 
     `alive` gives why the daemon is not alive, or ""; `ready` why it is not ready. `report` and the collectors of
-    `metrics` are called in `threads`, and `plan`, which may take seconds, in `forecasts`; `history` reads the journal;
-    `explain` and `diagnose` look at Longhorn, `explain` raising Unknown for what is no volume.
+    `metrics` are called in `threads`, and `plan`, which may take seconds, in `forecasts`; `ahead` prepares what a
+    scrape says of a report, for which no page waits; `history` reads the journal; `explain` and `diagnose` look at
+    Longhorn, `explain` raising Unknown for what is no volume.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Web:
         *,
         report: Callable[[], Report],
         metrics: CollectorRegistry,
+        ahead: Callable[[Report], object],
         alive: Callable[[], str],
         ready: Callable[[], tuple[str, ...]],
         history: History,
@@ -78,7 +80,7 @@ class Web:
         shown = Kept(lambda: versions(report()), linger=_LINGER, aside=threads.aside)
         #: the report that all show; to be called from threads
         self.report = lambda: shown().report
-        self.changes = Changes(version=lambda: shown.fresh().version, thread=threads.own)
+        self.changes = Changes(version=lambda: _prepared(shown.fresh(), ahead), thread=threads.own)
         pages = Pages(
             shown=shown,
             history=history,
@@ -109,6 +111,11 @@ class Web:
         if request.method == "HEAD":
             return Response(media_type="text/event-stream")
         return StreamingResponse(self.changes.stream(), media_type="text/event-stream")
+
+
+def _prepared(shown: Shown, ahead: Callable[[Report], object]) -> str:
+    ahead(shown.report)
+    return shown.version
 
 
 def _machines(*, report: Callable[[], Report], metrics: CollectorRegistry, threads: Threads) -> list[Route]:

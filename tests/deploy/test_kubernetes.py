@@ -184,6 +184,7 @@ def test_probes_ask_for_what_is_served_on_the_port_of_the_image() -> None:
     web = Web(
         report=nothing,
         metrics=CollectorRegistry(),
+        ahead=nothing,
         alive=nothing,
         ready=nothing,
         history=nothing,

@@ -11,7 +11,7 @@ from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Outcome, Phase
 from lhbackupd.core.rpo import Rpo
 from lhbackupd.core.signs import Look
-from lhbackupd.engine.events import Moved, RpoMoved
+from lhbackupd.engine.events import Event, ExposuresMoved, Moved, RpoMoved
 from lhbackupd.engine.journal import Journal, JournalError
 from lhbackupd.engine.rules import Rules
 from lhbackupd.engine.watch import LEAST
@@ -70,6 +70,32 @@ async def test_an_empty_one_that_nobody_has_looked_into_is_uncertain(rig: Rig) -
         await looks(rig, 2)
         assert known(engine).since is None
         assert known(engine).doubt is not None
+
+
+async def test_it_is_told_when_exposures_have_moved_and_only_then(rig: Rig) -> None:
+    await rig.volume("vol-a", data=8 * MIB)
+    engines: list[Engine] = []
+    told: list[datetime | None] = []
+
+    def heard(event: Event) -> None:
+        rig.events.append(event)
+        if isinstance(event, ExposuresMoved):
+            told.append(known(engines[-1]).unprotected_since)
+
+    rig.tell = heard
+    async with rig.daemon(rig.config(**TWICE)) as engine:
+        engines.append(engine)
+        await rig.finished(1)
+        await looks(rig)
+        assert told[0] is not None
+        assert told[-1] is None, "who shows it is told once it is so, and not with the run's end, before it"
+        before = len(told)
+        await looks(rig, 10)
+        assert len(told) == before
+    async with rig.daemon(rig.config(**TWICE)) as engine:
+        engines.append(engine)
+        await looks(rig)
+        assert len(told) == before + 1, "what the journal held is there"
 
 
 async def test_a_backup_ends_exposure_and_an_unchanged_look_keeps_it_so(rig: Rig) -> None:

@@ -44,6 +44,7 @@ def web(
     parts: dict[str, Any] = {
         "report": house.report,
         "metrics": CollectorRegistry(),
+        "ahead": lambda report: None,
         "alive": lambda: "",
         "ready": house.sources.unready,
         "history": house.history,

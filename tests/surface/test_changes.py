@@ -7,7 +7,7 @@ import pytest
 from lhbackupd.core.cluster import Node
 from lhbackupd.core.model import Outcome
 from lhbackupd.engine.events import Moved
-from lhbackupd.surface.changes import LISTENERS, LONGEST, QUIET, Changes, Versions
+from lhbackupd.surface.changes import LISTENERS, LONGEST, QUIET, UNHEARD, Changes, Versions
 from tests.surface.house import House, ended, running, volume
 
 pytestmark = pytest.mark.looptime
@@ -90,8 +90,20 @@ async def test_it_is_looked_more_seldom_while_nobody_listens(
         looks.append(shown.looks - before)
         await stream.aclose()
     unheard, heard = looks
-    assert 4 <= unheard <= 6
+    assert 9 <= unheard <= 11
     assert 40 <= heard <= 55
+
+
+async def test_a_look_that_took_long_once_keeps_what_is_shown_warm_for_who_comes_first(
+    changes: Changes, shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lhbackupd.surface.changes.time.monotonic", asyncio.get_running_loop().time)
+    shown.takes = 0.6
+    changes(EVENT)
+    await asyncio.sleep(2)
+    changes(EVENT)
+    await asyncio.sleep(UNHEARD)
+    assert shown.looks == 2, "and not after a minute"
 
 
 async def test_who_comes_in_a_long_rest_hears_of_what_changes_as_soon_as_others(

@@ -122,6 +122,18 @@ async def test_a_page_says_the_version_of_the_very_report_that_it_shows(house: H
     assert len(set.union(*seen.values())) == len(seen)
 
 
+async def test_no_page_waits_for_what_the_next_scrape_says_and_a_look_for_changes_prepares_it(house: House) -> None:
+    prepared: list[Report] = []
+    made = web(house, ahead=prepared.append)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(made.app), base_url="http://lhbackupd") as client:
+        assert (await client.get("/")).status_code == 200
+        assert prepared == []
+        stream = made.changes.stream()
+        await anext(stream)
+        assert [report.volumes for report in prepared] == [house.report().volumes]
+        await stream.aclose()
+
+
 async def test_metrics_come_in_the_form_that_is_asked_for(client: httpx.AsyncClient) -> None:
     plain = await client.get("/metrics")
     assert plain.headers["Content-Type"].startswith("text/plain; version=0.0.4")
