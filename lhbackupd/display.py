@@ -87,7 +87,7 @@ class Display:
             Gauges(report=shown.report, series=series),
             Goals(
                 rules=lambda: sources().keeper.rules,
-                active=lambda: tuple(sources().keeper.active.values()),
+                active=lambda: tuple(dict(sources().keeper.active).values()),
                 now=clock.now,
                 faults=faults,
             ),

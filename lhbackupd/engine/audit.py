@@ -69,7 +69,7 @@ class Audit:
 
         In the worker: thousands of volumes looked through on the loop would hold it up.
         """
-        claimed = {name for _, name in tuple(self._books.scheduler.schedules)}
+        claimed = {name for _, name in self._books.scheduler.schedules}
         there = {volume.name: volume for volume in volumes if volume.name in claimed}
         self._suspected = {name: lacked for name, lacked in self._suspected.items() if name in there}
         urgent = {*self._suspected}

@@ -108,7 +108,7 @@ class Books:
 
     def protected_until(self, volume: str | None = None) -> dict[Key, datetime]:
         """Up to when data is in a backup, by policy and volume, of one or all; what came later may be in none."""
-        words = (item for item in tuple(self.protections.items()) if volume is None or item[0][1] == volume)
+        words = (item for item in dict(self.protections).items() if volume is None or item[0][1] == volume)
         return {key: word.protected_until for key, word in words if word.protected_until is not None}
 
     async def next_wakeup(self) -> datetime | None:

@@ -162,9 +162,8 @@ class Scheduler:
         dues = {key: self._due(key, trigger, times.get(_job_id(key))) for key, trigger in fresh.items()}
         self._store.put(self._state(key, trigger, dues[key]) for key, trigger in fresh.items())
         self._store.drop(map(_job_id, removed))
-        self._declared.update(fresh)
-        for key in removed:
-            del self._declared[key]
+        if fresh or removed:
+            self._declared = {key: trigger for key, trigger in (self._declared | fresh).items() if key in wanted}
         return Changes(added, removed, changed)
 
     def _due(self, key: Key, trigger: CronTrigger, stored: datetime | None) -> datetime:
@@ -241,7 +240,7 @@ class Scheduler:
 
     @property
     def schedules(self) -> Mapping[Key, CronTrigger]:
-        """All declared schedules."""
+        """All declared schedules; once they change it is another mapping, so who has this one may walk through it."""
         return self._declared
 
 

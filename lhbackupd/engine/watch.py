@@ -80,7 +80,7 @@ class Watch:
         #: volumes of which there was nothing to fold for these schedules, as they were: there is nothing again so long
         self._quiet: dict[str, Volume] = {}
         self._folded: Mapping[str, object] = {}
-        self._declared: tuple[Key, ...] = ()
+        self._declared: Mapping[Key, object] = {}
         self._by_volume: dict[str, tuple[Key, ...]] = {}
         #: how a volume stood to its RPO when that was last told
         self._told: dict[Key, Rpo] = {}
@@ -102,7 +102,7 @@ class Watch:
         """
         if not self.exposures:
             return self._books.protected_until()
-        known = tuple(self.exposures.items()) if keys is None else ((key, self.exposures.get(key)) for key in keys)
+        known = dict(self.exposures).items() if keys is None else ((key, self.exposures.get(key)) for key in keys)
         return {key: since for key, one in known if one is not None and (since := one.unprotected_since)}
 
     def polled(self, before: Picture, after: Picture) -> None:
@@ -268,8 +268,8 @@ class Watch:
 
     def _keys(self) -> Mapping[str, tuple[Key, ...]]:
         """The schedules by volume; put in order anew only when they have changed."""
-        declared = tuple(self._scheduler.schedules)
-        if declared != self._declared:
+        declared = self._scheduler.schedules
+        if declared is not self._declared:
             found: dict[str, tuple[Key, ...]] = {}
             for key in declared:
                 found[key[1]] = (*found.get(key[1], ()), key)

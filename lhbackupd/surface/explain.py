@@ -36,7 +36,7 @@ class Unknown(Exception):  # noqa: N818 -- says what is the case
 def check_known(sources: Sources, name: str) -> None:
     """Raises Unknown for a volume that neither Longhorn's list nor a schedule names."""
     known = {*sources.inventory.picture.volumes, *sources.inventory.picture.broken}
-    known |= {volume for _, volume in tuple(sources.scheduler.schedules)}
+    known |= {volume for _, volume in sources.scheduler.schedules}
     if name not in known:
         near = alike(name, known)
         raise Unknown(f"there is no volume {name}" + (f"; do you mean {' or '.join(near)}?" if near else ""))
@@ -53,7 +53,7 @@ def explain(
     picture, keeper = sources.inventory.picture, sources.keeper
     volume = seen.volume or picture.volumes.get(name)
     rows = {row.policy: row for row in covered(sources, only=name)}
-    runs = [run for run in (*keeper.active.values(), *keeper.waiting.values()) if run.volume == name]
+    runs = [run for run in (*dict(keeper.active).values(), *dict(keeper.waiting).values()) if run.volume == name]
     words = tuple(_policy(sources, policy, volume, rows.get(policy.name), seen) for policy in _policies(sources))
     cover = next(iter(uncovered(sources, only=name)), None)
     troubled = any(alarming(row.standing, row.rpo) for row in rows.values())

@@ -61,7 +61,7 @@ def read_span(text: str) -> timedelta:
 def outlook(sources: Sources) -> Outlook:
     """What the daemon knows now; it takes copies, so it may be called from another thread."""
     keeper, picture = sources.keeper, sources.inventory.picture
-    rules, triggers = keeper.rules, dict(sources.scheduler.schedules)
+    rules, triggers = keeper.rules, sources.scheduler.schedules
 
     def due(policy: Policy, volume: str, after: datetime) -> datetime:
         return triggers[policy.name, volume].get_next_fire_time(None, after + _INSTANT)
@@ -81,8 +81,8 @@ def outlook(sources: Sources) -> Outlook:
         limits=rules.limits,
         setting=picture.setting,
         durations=keeper.books.durations,
-        waiting=tuple(run for run in tuple(keeper.waiting.values()) if run.policy in active),
-        active=tuple(run for run in tuple(keeper.active.values()) if not run.finished),
+        waiting=tuple(run for run in dict(keeper.waiting).values() if run.policy in active),
+        active=tuple(run for run in dict(keeper.active).values() if not run.finished),
         exposed=keeper.watch.exposed(),
         due=due,
     )

@@ -36,7 +36,7 @@ class Shelf:
         """A row for each of `schedules`, worst first."""
         policies, covers, detached = keeper.rules.policies, keeper.coverage.covers.volumes, keeper.detachments.due
         protections, exposures, listed = dict(keeper.books.protections), dict(keeper.watch.exposures), picture.volumes
-        unfinished = (*tuple(keeper.waiting.values()), *tuple(keeper.active.values()))
+        unfinished = (*dict(keeper.waiting).values(), *dict(keeper.active).values())
         runs, kept = {(run.policy, run.volume): run for run in unfinished}, self.volumes
         now, found = times.now, list[Made]()
         for key, trigger in schedules.items():
@@ -73,7 +73,7 @@ class Shelf:
         volumes, exposures = picture.volumes, keeper.watch.exposures
         found: dict[str, Queued] = {}
         fresh: list[Asking] = []
-        for run in tuple(keeper.waiting.values()):
+        for run in dict(keeper.waiting).values():
             key, kept = (run.policy, run.volume), self.queue.get(run.id)
             given = Asking(run, volumes.get(run.volume), exposures.get(key), keeper.policy(run.policy))
             if kept is not None and kept.given == given and run.not_before is None:

@@ -79,7 +79,7 @@ class Recent:
 def report(sources: Sources, recent: Iterable[Run] = ()) -> Report:
     """What there is to see now, with the `recent` finished runs, newest first."""
     now, picture = sources.clock.now(), sources.inventory.picture
-    schedules = dict(sources.scheduler.schedules)
+    schedules = sources.scheduler.schedules
     fires: _Fires = Counter(zip(map(itemgetter(0), schedules), schedules.values(), strict=True))
     upcoming = _upcoming((trigger for _, trigger in fires), now)
     sources.shelf.forget(schedules)
@@ -127,7 +127,7 @@ def _daemon(sources: Sources, now: datetime) -> DaemonState:
 
 
 def _longhorn(sources: Sources, picture: Picture) -> LonghornState:
-    scheduled = {volume for _, volume in tuple(sources.scheduler.schedules)}
+    scheduled = {volume for _, volume in sources.scheduler.schedules}
     bound = Counter(picture.volumes[name].backup_target for name in scheduled & picture.volumes.keys())
     fault = picture.fault.text if picture.fault else "" if picture.at else "it has not been polled yet"
     return LonghornState(
@@ -158,7 +158,7 @@ def _without_credentials(url: str) -> str:
 
 def covered(sources: Sources, *, only: str) -> tuple[CoveredVolume, ...]:
     """The volume that is named under its policies, worst first."""
-    schedules = {key: trigger for key, trigger in dict(sources.scheduler.schedules).items() if key[1] == only}
+    schedules = {key: trigger for key, trigger in sources.scheduler.schedules.items() if key[1] == only}
     now, picture = sources.clock.now(), sources.inventory.picture
     times = rows.Times(now, _upcoming(schedules.values(), now))
     return sources.shelf.covered(sources.keeper, picture, schedules, times)
@@ -177,7 +177,7 @@ def uncovered(sources: Sources, *, only: str | None = None) -> _Rows:
     picture, policies, covers = sources.inventory.picture, sources.keeper.rules.policies, sources.keeper.coverage.covers
     # one that has a schedule is covered by it, also while what the schedule hangs on is read anew
     active = {policy.name for policy in policies.values() if policy.mode is Mode.ACTIVE}
-    scheduled = {volume for policy, volume in tuple(sources.scheduler.schedules) if policy in active}
+    scheduled = {volume for policy, volume in sources.scheduler.schedules if policy in active}
     found = {*picture.volumes, *picture.broken} - scheduled
     return tuple(_cover(name, covers, picture) for name in sorted(found if only is None else found & {only}))
 
@@ -195,7 +195,7 @@ def _cover(name: str, covers: Covers, picture: Picture) -> UncoveredVolume:
 
 
 def _by_start(keeper: Keeper) -> list[Run]:
-    return sorted(keeper.active.values(), key=lambda run: (run.started_at or run.queued_at, run.id))
+    return sorted(dict(keeper.active).values(), key=lambda run: (run.started_at or run.queued_at, run.id))
 
 
 def _totals(volumes: Sequence[CoveredVolume], bare: _Rows, elsewhere: _Rows) -> Totals:
