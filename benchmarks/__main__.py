@@ -1,8 +1,8 @@
 """One command, one table: `python -m benchmarks [--smoke] [--json]`.
 
-Everything runs in processes of its own over real HTTP on loopback. The full run takes about a quarter of an hour at the
-clock's real speed; `--smoke` takes less than a minute, on small sizes and a faster clock. It ends with 1 where a bound
-is broken that the run judges, and with 2 where something could not be measured at all.
+Some scenarios run in processes of their own over real HTTP on loopback, others in virtual time. The full run takes
+about 50 minutes on two cores; `--smoke` takes about two, on small sizes and a faster clock. It ends with 1 where a
+bound is broken that the run judges, and with 2 where something could not be measured at all.
 """
 
 import asyncio
