@@ -214,6 +214,23 @@ async def test_others_have_the_loop_while_the_watch_folds_in_the_moves_of_many_r
         assert turns >= 4
 
 
+async def test_others_have_the_loop_while_many_runs_begin_that_have_a_place_at_once(rig: Rig) -> None:
+    await many(rig)
+    limits = "".join(f"{name} = {MANY}\n" for name in ("cluster", "per_node", "per_target"))
+    async with rig.daemon(rig.config(f'[limits]\n{limits}[[policy]]\nname = "often"\ncron = "0 2 * * *"\n')) as engine:
+        await rig.until(lambda: len(engine.scheduler.schedules) == MANY)
+        now = rig.clock.now()
+        await engine.keeper.orders.pause(Pause(policy="often", since=now, until=now + timedelta(days=1), by="me"))
+        await rig.until(lambda: len(engine.keeper.waiting) == MANY)
+        await engine.keeper.orders.resume({"often"}, "me")
+        engine.keeper.wake()
+        most = begun = 0
+        while begun < MANY:
+            await asyncio.sleep(0)
+            most, begun = max(most, len(engine.keeper.active) - begun), len(engine.keeper.active)
+        assert most == SLICE
+
+
 async def test_a_volume_that_made_no_sense_and_is_gone_loses_its_schedule_though_no_other_has_changed(rig: Rig) -> None:
     config = rig.config(cron='"0 12 * * *"')
     for name in ("vol-a", "vol-b"):
