@@ -8,7 +8,6 @@ rows. Listeners are few, and each hears for a limited time; a browser comes back
 
 import asyncio
 import secrets
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -24,9 +23,9 @@ LISTENERS = 16
 #: seconds between two looks, without a word, and of one stream; real ones: they are for networks and browsers
 LOOK, QUIET, LONGEST = 1.0, 15.0, 900.0
 #: a look is followed by a rest of so many times as long, and of so many while nobody listens
-_REST, _SHARE = 10.0, 100.0
+_REST, _UNHEARD = 10.0, 100.0
 #: seconds that this longer rest takes at most: what took long, all rows anew, is seldom as long again
-UNHEARD = 10.0
+UNHEARD_MOST = 10.0
 
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
 
@@ -116,15 +115,16 @@ class Changes:
                 await asyncio.sleep(LOOK)
 
     async def _once(self) -> None:
-        begun = time.monotonic()
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
         if (version := await self._thread(self._version)) != self._said:
             self._said = version
             self._tell(version)
-        took = time.monotonic() - begun
+        took = loop.time() - begun
         rest = max(LOOK, _REST * took)
         await asyncio.sleep(rest)
         with suppress(TimeoutError):  # whoever comes meanwhile ends what is left of the longer rest
-            async with asyncio.timeout(max(0.0, min(_SHARE * took, UNHEARD) - rest)):
+            async with asyncio.timeout(min(_UNHEARD * took, UNHEARD_MOST) - rest):
                 await self._heard.wait()
 
     def _tell(self, version: str | None) -> None:
@@ -141,8 +141,9 @@ class Changes:
         self._heard.set()
         try:
             yield _changed(await self._thread(self._version))
-            end = time.monotonic() + LONGEST
-            while not self._closed and time.monotonic() < end:
+            loop = asyncio.get_running_loop()
+            end = loop.time() + LONGEST
+            while not self._closed and loop.time() < end:
                 try:
                     version = await asyncio.wait_for(queue.get(), QUIET)
                 except TimeoutError:
