@@ -154,8 +154,8 @@ class Keeper:
         return frozenset(ticket for run in self.active.values() for ticket in (run.ticket, run.former) if ticket)
 
     def unfinished(self) -> tuple[Run, ...]:
-        """All runs that have not finished."""
-        return (*self.waiting.values(), *self.active.values())
+        """All runs that have not finished; may be called from threads, and misses none that begins meanwhile."""
+        return (*dict(self.waiting).values(), *dict(self.active).values())
 
     async def ask(self, key: Key, by: str) -> tuple[Run, bool]:
         """A run outside the schedule, or the unfinished one, and whether it is new. Raises JournalError."""

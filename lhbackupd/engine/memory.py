@@ -100,15 +100,17 @@ class Memory:
         self.stirred.pop(volume, None)
         self._notes.put(_LOOK, volume, None)
 
-    async def write(self, *, last: bool = False) -> None:
-        """Tell of it where exposures have moved, and write down what has changed.
-
-        Now and then, or where `last` is set, when the last look was as well. Raises JournalError; what was not taken is
-        written the next time.
-        """
+    def tell(self) -> None:
+        """Tell whoever shows them that exposures have moved, if they have since that was last told."""
         if self._moved:
             self._moved = False
             self._tell(ExposuresMoved())
+
+    async def write(self, *, last: bool = False) -> None:
+        """Write down what has changed, and now and then (or where `last` is set) when the last look was.
+
+        Raises JournalError; what was not taken is written the next time.
+        """
         await self._notes.write()
         monotonic = self._clock.monotonic()
         if self.last is not None and (last or monotonic - self._noted >= NOTE_EVERY):

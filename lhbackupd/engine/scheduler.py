@@ -163,7 +163,7 @@ class Scheduler:
         self._store.put(self._state(key, trigger, dues[key]) for key, trigger in fresh.items())
         self._store.drop(map(_job_id, removed))
         if fresh or removed:
-            self._declared = {key: trigger for key, trigger in (self._declared | fresh).items() if key in wanted}
+            self._declared = triggers
         return Changes(added, removed, changed)
 
     def _due(self, key: Key, trigger: CronTrigger, stored: datetime | None) -> datetime:

@@ -175,6 +175,7 @@ class Watch:
                         await self.memory.set_back(timedelta(seconds=-seconds))
                     case _:
                         pass
+        self.memory.tell()
         try:
             await self.memory.write(last=last)
         except JournalError as error:
@@ -268,12 +269,11 @@ class Watch:
 
     def _keys(self) -> Mapping[str, tuple[Key, ...]]:
         """The schedules by volume; put in order anew only when they have changed."""
-        declared = self._scheduler.schedules
-        if declared is not self._declared:
-            found: dict[str, tuple[Key, ...]] = {}
-            for key in declared:
+        if self._scheduler.schedules is not self._declared:
+            self._declared, found = self._scheduler.schedules, dict[str, tuple[Key, ...]]()
+            for key in self._declared:
                 found[key[1]] = (*found.get(key[1], ()), key)
-            self._by_volume, self._declared = found, declared
+            self._by_volume = found
         return self._by_volume
 
     async def _compare(self) -> None:

@@ -53,7 +53,8 @@ def explain(
     picture, keeper = sources.inventory.picture, sources.keeper
     volume = seen.volume or picture.volumes.get(name)
     rows = {row.policy: row for row in covered(sources, only=name)}
-    runs = [run for run in (*dict(keeper.active).values(), *dict(keeper.waiting).values()) if run.volume == name]
+    of_it = (run for run in keeper.unfinished() if run.volume == name)
+    runs = sorted(of_it, key=lambda run: run.id in keeper.waiting)
     words = tuple(_policy(sources, policy, volume, rows.get(policy.name), seen) for policy in _policies(sources))
     cover = next(iter(uncovered(sources, only=name)), None)
     troubled = any(alarming(row.standing, row.rpo) for row in rows.values())

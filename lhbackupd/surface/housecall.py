@@ -23,7 +23,7 @@ async def house_call(
 ) -> Diagnosis:
     """Everything that can be said now. `report` is called in `offload` too."""
     rules, survey, unreachable = sources.keeper.rules, None, ""
-    runs = (*sources.keeper.active.values(), *sources.keeper.waiting.values())
+    runs = sources.keeper.unfinished()
     policies = tuple(rules.policies.values())
     try:
         survey = await _survey(longhorn, sources, groups=wants_groups(policies, rules.excludes))

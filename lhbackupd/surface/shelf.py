@@ -36,8 +36,7 @@ class Shelf:
         """A row for each of `schedules`, worst first."""
         policies, covers, detached = keeper.rules.policies, keeper.coverage.covers.volumes, keeper.detachments.due
         protections, exposures, listed = dict(keeper.books.protections), dict(keeper.watch.exposures), picture.volumes
-        unfinished = (*dict(keeper.waiting).values(), *dict(keeper.active).values())
-        runs, kept = {(run.policy, run.volume): run for run in unfinished}, self.volumes
+        runs, kept = {(run.policy, run.volume): run for run in keeper.unfinished()}, self.volumes
         now, found = times.now, list[Made]()
         for key, trigger in schedules.items():
             policy, volume = key

@@ -115,6 +115,17 @@ def test_only_differences_are_written(desk: Desk) -> None:
     }
 
 
+def test_who_has_the_schedules_may_walk_through_them_and_sees_by_identity_whether_they_are_the_same(desk: Desk) -> None:
+    desk.scheduler.sync(nightly("a", "b"))
+    had = desk.scheduler.schedules
+    walked = dict(had)
+    desk.scheduler.sync(nightly("a", "b"))
+    assert desk.scheduler.schedules is had
+    desk.scheduler.sync(nightly("b", "c"))
+    assert had == walked
+    assert set(desk.scheduler.schedules) == {("nightly", "b"), ("nightly", "c")}
+
+
 def test_due_schedules_come_in_bounded_batches_and_none_is_left_out(desk: Desk) -> None:
     desk.scheduler.sync(nightly(*(f"v{n}" for n in range(5))))
     desk.now = at("02T02:00:00")

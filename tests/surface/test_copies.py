@@ -16,7 +16,7 @@ import pytest
 from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.model import Outcome
 from lhbackupd.engine.closeup import CloseUp
-from lhbackupd.surface.explain import check_known, explain
+from lhbackupd.surface.explain import explain
 from lhbackupd.surface.plan import plan
 from tests.surface.house import TODAY, House, ended, queued, running, volume
 
@@ -50,7 +50,6 @@ def growing(*tables: dict[Any, Any]) -> Iterator[Callable[[], int]]:
 MAKES: dict[str, Callable[[House], object]] = {
     "report": House.report,
     "explanation": lambda house: explain(house.sources, "pvc-a", CloseUp()),
-    "volume": lambda house: check_known(house.sources, "pvc-a"),
     "plan": lambda house: plan(house.sources, timedelta(hours=1)),
 }
 
