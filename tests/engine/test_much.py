@@ -35,6 +35,12 @@ async def names(rig: Rig) -> list[str]:
     return [volume["name"] for volume in (await rig.call("GET", "/v1/volumes"))["data"]]
 
 
+def places(count: int) -> str:
+    """A policy that is due at 02:00, and so many places in the cluster, on each node and each backup target."""
+    limits = "".join(f"{name} = {count}\n" for name in ("cluster", "per_node", "per_target"))
+    return f'[limits]\n{limits}[[policy]]\nname = "often"\ncron = "0 2 * * *"\n'
+
+
 async def poll(rig: Rig, count: int = 1) -> None:
     await rig.clock.sleep(15 * count + 1)
 
@@ -216,8 +222,7 @@ async def test_others_have_the_loop_while_the_watch_folds_in_the_moves_of_many_r
 
 async def test_others_have_the_loop_while_many_runs_begin_that_have_a_place_at_once(rig: Rig) -> None:
     await many(rig)
-    limits = "".join(f"{name} = {MANY}\n" for name in ("cluster", "per_node", "per_target"))
-    async with rig.daemon(rig.config(f'[limits]\n{limits}[[policy]]\nname = "often"\ncron = "0 2 * * *"\n')) as engine:
+    async with rig.daemon(rig.config(places(MANY))) as engine:
         await rig.until(lambda: len(engine.scheduler.schedules) == MANY)
         now = rig.clock.now()
         await engine.keeper.orders.pause(Pause(policy="often", since=now, until=now + timedelta(days=1), by="me"))
@@ -263,9 +268,7 @@ async def test_an_end_has_only_those_decided_on_who_get_its_place(rig: Rig, monk
         await rig.call("POST", f"/sim/volumes/{name}/timing", {"backup": 5 + number % 8})
         await rig.call("POST", f"/sim/volumes/{name}/prefill", {"bytes": MIB})
     cluster = 8
-    limits = "".join(f"{name} = {cluster}\n" for name in ("cluster", "per_node", "per_target"))
-    config = f'[limits]\n{limits}[[policy]]\nname = "often"\ncron = "0 2 * * *"\n'
-    async with rig.daemon(rig.config(config)) as engine:
+    async with rig.daemon(rig.config(places(cluster))) as engine:
         await rig.until(lambda: rig.outcomes() != [])
         began = rig.clock.monotonic()
         while len(rig.runs()) < MANY:
