@@ -90,13 +90,17 @@ class AskBackup:
 class Detach:
     """Withdraw our ticket, and nobody else's. Asking again changes nothing."""
 
-    #: "" where only the backup is to go
     ticket: str
-    #: an unfinished backup of ours that is to be deleted after it, "" for none
-    backup: str = ""
 
 
-Command = Attach | CreateSnapshot | AskBackup | Detach
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropBackup:
+    """Delete a backup of ours that the look at hand shows unfinished: Longhorn would delete a completed one as well."""
+
+    backup: str
+
+
+Command = Attach | CreateSnapshot | AskBackup | DropBackup | Detach
 
 #: what a decision comes to: the run as it is now, and what to do
 Decision = tuple[Run, Command | None]

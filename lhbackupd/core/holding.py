@@ -3,15 +3,15 @@
 A workload that asks is noted with the time it waits, and the policy says whether the run finishes first, gives way, or
 gives way unless it will be over in time. The ticket's deadline is moved on by a new ticket in its place, so that only a
 ticket whose daemon is dead ever expires. Giving back is never given up: DETACHING ends when Longhorn shows no ticket of
-ours. While a backup runs Longhorn's own ticket goes on holding the volume, so our own unfinished backup is deleted with
-it where the volume must get free (trace `detach-during-backup`).
+ours. While a backup runs Longhorn's own ticket goes on holding the volume, so our own unfinished backup is deleted
+once our ticket is gone, where the volume must get free (trace `detach-during-backup`).
 """
 
 from dataclasses import replace
 from datetime import timedelta
 
 from .cluster import Backup, Ticket, Volume
-from .commands import Attach, Command, Decision, Detach, Seen
+from .commands import Attach, Command, Decision, Detach, DropBackup, Seen
 from .model import Now, Origin, Outcome, Phase, Policy, Run
 from .moves import finish, leave, our_ticket, patience_of
 from .naming import LABEL_RUN, TicketName
@@ -119,14 +119,13 @@ def hand_over(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Command 
     return Detach(ticket=mine.id)
 
 
-def give_back(run: Run, seen: Seen) -> Command:
-    """The first command of a run on its way out: withdraw our ticket, and delete the backup that is to be dropped.
+def give_back(run: Run) -> Command | None:
+    """Withdraw our ticket; None where others have attached the volume and we have none.
 
-    Only a backup that was seen to be unfinished is deleted, never one that may be completed by now unseen.
+    A backup that is to be dropped is not deleted in the same breath: what the look showed unfinished may be completed
+    by the time the ticket is withdrawn.
     """
-    entry = seen.volume.backup(run.backup) if seen.volume and run.backup else None
-    drop = run.backup if run.drop_backup and entry is not None and entry.running else ""
-    return Detach(ticket=run.ticket, backup=drop)
+    return Detach(ticket=run.ticket) if run.ticket else None
 
 
 def detaching(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Decision:
@@ -138,7 +137,7 @@ def detaching(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Decision
         run = replace(run, stuck=True)
     if volume is None:
         # without a look we do not know; asking again to withdraw a ticket does no harm
-        return run, Detach(ticket=run.ticket)
+        return run, give_back(run)
     if mine := our_ticket(run, volume):
         return run, Detach(ticket=mine.id)
     if run.drop_backup and seen.backups is None:
@@ -152,7 +151,7 @@ def detaching(run: Run, seen: Seen, now: Now, policy: Policy | None) -> Decision
     # of more than one nobody can say which is ours before they have ended: then they are left to end
     if len(ours) == 1 and ours[0].running:
         if run.backup:
-            return run, Detach(ticket="", backup=run.backup)
+            return run, DropBackup(backup=run.backup)
         # written down before it is deleted, so that somebody else's, left alone there, is never taken for ours
         return replace(run, backup=ours[0].name), None
     wanted = any(ticket.id not in _controllers(run) for ticket in volume.tickets)

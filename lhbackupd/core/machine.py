@@ -84,13 +84,13 @@ def decide(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origin
         run = replace(run, cancelled=True)
     run = note_workload(run, seen, now)
     if gone := gives_way(run, seen, now, policy):
-        return gone, give_back(gone, seen)
+        return gone, give_back(gone)
     if policy is not None and is_shadow(run, policy):
         looked = only_looks(run, seen, now, policy)
         return looked or told(run, _decide(run, seen, now, policy, origin)[0], seen, now), None
     after, command = _decide(run, seen, now, policy, origin)
     if after.phase is Phase.DETACHING and run.phase is not Phase.DETACHING:
-        return after, give_back(after, seen)
+        return after, give_back(after)
     if command is None and after.phase is run.phase:
         return renewed(after, seen, now, origin)
     return after, command

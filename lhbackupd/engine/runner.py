@@ -81,9 +81,9 @@ class Runner:
                 since = self._clock.monotonic()
             if after.mark != run.mark:
                 began = self._clock.monotonic()
-            # there may be something to do at once: in the next phase, or with a backup that was found and is to go
+            # there may be something to do at once: in the next phase, or with a backup that is to go
             on = after.phase is not run.phase or (after.drop_backup and after.backup != run.backup)
-            again, run = on and command is None, after
+            again, run = on and (command is None or after.drop_backup), after
             if run.finished or run.phase is Phase.QUEUED or self._handed_over(run, seen):
                 return run
             answered = seen.fault is None or seen.fault.kind is not FaultKind.UNREACHABLE

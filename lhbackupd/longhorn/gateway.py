@@ -12,7 +12,7 @@ from typing import assert_never
 
 from lhbackupd.core import naming
 from lhbackupd.core.cluster import Backup, Fault, FaultKind
-from lhbackupd.core.commands import AskBackup, Attach, Command, CreateSnapshot, Detach, Seen, View
+from lhbackupd.core.commands import AskBackup, Attach, Command, CreateSnapshot, Detach, DropBackup, Seen, View
 from lhbackupd.core.machine import views
 from lhbackupd.core.model import Origin, Policy, Run
 from lhbackupd.core.retention import Verdict, expired, verdicts
@@ -89,11 +89,10 @@ class Gateway:
                     await self._tidy_snapshots(run.volume, command.delete)
                 case AskBackup():
                     await self._longhorn.backup(run.volume, command.snapshot, command.labels, full=command.full)
+                case DropBackup():
+                    await self._longhorn.delete_backup(run.volume, command.backup)
                 case Detach():
-                    if command.ticket:
-                        await self._longhorn.detach(run.volume, command.ticket)
-                    if command.backup:
-                        await self._longhorn.delete_backup(run.volume, command.backup)
+                    await self._longhorn.detach(run.volume, command.ticket)
                 case _:
                     assert_never(command)
         except LonghornError as error:

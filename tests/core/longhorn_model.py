@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from lhbackupd.core import cluster
 from lhbackupd.core.cluster import VOLUME_HEAD, Fault, FaultKind
-from lhbackupd.core.commands import AskBackup, Attach, Command, CreateSnapshot, Detach, Seen, View
+from lhbackupd.core.commands import AskBackup, Attach, Command, CreateSnapshot, Detach, DropBackup, Seen, View
 from lhbackupd.core.machine import views
 from lhbackupd.core.model import Run
 
@@ -169,8 +169,9 @@ class Longhorn:
         match command:
             case Attach(node=node, ticket=name):
                 self.tickets.setdefault(name, Ticket(name, "longhorn-api", node, frontend_disabled=True))
-            case Detach(ticket=name, backup=backup):
+            case Detach(ticket=name):
                 self.tickets.pop(name, None)
+            case DropBackup(backup=backup):
                 for found in [found for found in self.backups if found.name == backup]:
                     self.delete_backup(found)
             case CreateSnapshot() | AskBackup():

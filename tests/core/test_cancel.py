@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from lhbackupd.core.cluster import BackupProgress, Fault, FaultKind, SnapshotReadiness
-from lhbackupd.core.commands import Command, Detach, Seen
+from lhbackupd.core.commands import Command, Detach, DropBackup, Seen
 from lhbackupd.core.holding import ASK_AGAIN
 from lhbackupd.core.machine import EDGES, decide
 from lhbackupd.core.model import Outcome, Phase, Policy, Run
@@ -17,6 +17,7 @@ BLIND = Seen(fault=Fault(FaultKind.UNREACHABLE, "connection refused"))
 MINE = run(Phase.ATTACHING).ticket
 ASKED = run(Phase.BACKING_UP, asked_at=T0)
 RUNNING = replace(ASKED, backup="backup-1")
+UNFINISHED = backup(state="InProgress", snapshot="lhbackupd-r1", labels={})
 ENTRY = BackupProgress(name="backup-1", snapshot="lhbackupd-r1", state="InProgress", progress=10)
 
 
@@ -58,23 +59,24 @@ def test_a_snapshot_that_longhorn_has_begun_is_waited_for() -> None:
     assert step(after, ready)[0].outcome is Outcome.CANCELLED
 
 
-def test_a_backup_that_runs_is_deleted_with_our_ticket() -> None:
+def test_a_backup_that_runs_is_deleted_once_our_ticket_is_withdrawn() -> None:
     after, command = step(RUNNING, cancelled(seen(ours(backups=(ENTRY,)))))
     assert (after.phase, after.outcome, after.drop_backup) == (Phase.DETACHING, Outcome.CANCELLED, True)
-    assert command == Detach(ticket=MINE, backup="backup-1")
+    assert command == Detach(ticket=MINE)
+    assert step(after, seen(attached(), backups=(UNFINISHED,)))[1] == DropBackup(backup="backup-1")
 
 
 def test_a_backup_of_a_volume_that_others_have_attached_is_deleted_too() -> None:
     live = replace(RUNNING, ticket="")
     after, command = step(live, cancelled(seen(attached(backups=(ENTRY,)))))
-    assert (after.phase, command) == (Phase.DETACHING, Detach(ticket="", backup="backup-1"))
+    assert (after.phase, command) == (Phase.DETACHING, None)
+    assert step(after, seen(attached(), backups=(UNFINISHED,)))[1] == DropBackup(backup="backup-1")
 
 
 def test_a_backup_that_was_not_seen_is_not_deleted_before_it_is() -> None:
     after, command = step(RUNNING, cancelled(BLIND))
     assert (after.drop_backup, command) == (True, Detach(ticket=MINE))
-    unfinished = backup(state="InProgress", snapshot="lhbackupd-r1", labels={})
-    assert step(after, seen(detached(), backups=(unfinished,)))[1] == Detach(ticket="", backup="backup-1")
+    assert step(after, seen(detached(), backups=(UNFINISHED,)))[1] == DropBackup(backup="backup-1")
 
 
 def test_a_backup_that_is_completed_by_then_stays() -> None:

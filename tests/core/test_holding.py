@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from lhbackupd.core.cluster import BackupProgress, Fault, FaultKind, Pod, Ticket, Volume
-from lhbackupd.core.commands import Attach, Command, Detach, Seen
+from lhbackupd.core.commands import Attach, Command, Detach, DropBackup, Seen
 from lhbackupd.core.holding import ASK_AGAIN
 from lhbackupd.core.machine import decide
 from lhbackupd.core.model import Origin, Outcome, Phase, Policy, Run
@@ -121,15 +121,10 @@ def test_under_yield_the_volume_is_left_at_once_and_the_run_queued_again(phase: 
     assert after.drop_backup is (phase is Phase.BACKING_UP)
 
 
-def test_a_backup_seen_running_is_deleted_in_the_same_breath() -> None:
-    after, command = step(running(), seen(ours(WAITS, backups=(entry(),))), policy=YIELD)
-    assert after.outcome is Outcome.YIELDED
-    assert command == Detach(ticket=MINE, backup="backup-1")
-
-
-@pytest.mark.parametrize("state", ["Completed", "Error"])
-def test_a_backup_that_is_over_is_not_deleted_to_yield(state: str) -> None:
-    _, command = step(running(), seen(ours(WAITS, backups=(entry(state),))), policy=YIELD)
+@pytest.mark.parametrize("state", ["InProgress", "Completed", "Error"])
+def test_a_backup_seen_running_may_be_over_once_our_ticket_is_withdrawn_and_is_not_deleted_with_it(state: str) -> None:
+    after, command = step(running(), seen(ours(WAITS, backups=(entry(state),))), policy=YIELD)
+    assert (after.outcome, after.drop_backup) == (Outcome.YIELDED, True)
     assert command == Detach(ticket=MINE)
 
 
@@ -279,7 +274,7 @@ def test_our_unfinished_backup_is_dropped_found_by_its_snapshot() -> None:
     )
     found = step(dropping(backup=""), seen(attached(its()), backups=listed))
     assert found == (dropping(backup="mine"), None)
-    assert step(found[0], seen(attached(its()), backups=listed)) == (found[0], Detach(ticket="", backup="mine"))
+    assert step(found[0], seen(attached(its()), backups=listed)) == (found[0], DropBackup(backup="mine"))
 
 
 def test_of_two_running_backups_of_our_snapshot_none_is_dropped_because_nobody_can_say_which_is_ours() -> None:
@@ -291,7 +286,7 @@ def test_of_two_running_backups_of_our_snapshot_none_is_dropped_because_nobody_c
 def test_of_two_running_backups_of_our_snapshot_the_one_known_to_be_ours_is_dropped_and_then_no_other() -> None:
     mine, theirs = (backup(name, "lhbackupd-r1", state="InProgress", labels={}) for name in ("mine", "theirs"))
     before = dropping(backup="mine")
-    assert step(before, seen(attached(its()), backups=(mine, theirs))) == (before, Detach(ticket="", backup="mine"))
+    assert step(before, seen(attached(its()), backups=(mine, theirs))) == (before, DropBackup(backup="mine"))
     after, command = step(before, seen(attached(its()), backups=(theirs,)))
     assert (after.finished, command) == (True, None)
 

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from lhbackupd.core.admission import admit
 from lhbackupd.core.cluster import Fault, FaultKind, Setting, Target, Volume
-from lhbackupd.core.commands import AskBackup, Attach, Command, CreateSnapshot, Detach, Seen
+from lhbackupd.core.commands import AskBackup, Attach, Command, CreateSnapshot, Detach, DropBackup, Seen
 from lhbackupd.core.evidence import Evidence, Lookout, Trail, at_rest
 from lhbackupd.core.exposure import Exposure
 from lhbackupd.core.holding import ASK_AGAIN
@@ -282,9 +282,10 @@ class OneVolume(RuleBasedStateMachine):
                 assert volume.plainly_detached
                 assert self.setting is Setting.ALLOWED or run.policy == "weekly"
                 assert self.target_up
-            case Detach(ticket=name, backup=backup):
-                assert name in {after.ticket, after.former} or (not name and backup)
-                assert not name or name.startswith(OUR_PREFIX)
+            case Detach(ticket=name):
+                assert name in {after.ticket, after.former}
+                assert name.startswith(OUR_PREFIX)
+            case DropBackup(backup=backup):
                 self._check_dropped(after, backup)
             case CreateSnapshot() | AskBackup():
                 assert volume is not None

@@ -161,6 +161,19 @@ async def test_a_completed_backup_is_never_deleted_to_yield(rig: Rig) -> None:
     assert not [e for e in await rig.ledger("backup-delete-asked") if e["state"] == "Completed"]
 
 
+async def test_a_backup_that_completes_while_our_ticket_is_withdrawn_is_not_deleted_to_yield(rig: Rig) -> None:
+    async with rig.daemon(await begun(rig, "finish-within 5s", seconds=20)) as engine:
+        await rig.until(lambda: any(run.progress for run in engine.keeper.active.values()))
+        slow = {"kind": "delay", "seconds": 25, "act": "before", "match": {"action": "detach"}}
+        await rig.call("POST", "/sim/faults", slow)
+        await pod(rig, "node-3")
+        await rig.until(lambda: Outcome.COMPLETED in rig.outcomes(), 1800)
+        await rig.clock.sleep(30)
+        await promises.hold(rig, engine)
+    assert rig.outcomes() == [Outcome.COMPLETED]
+    assert await rig.ledger("backup-delete-asked") == []
+
+
 async def test_a_volume_in_use_by_a_pod_costs_it_nothing(rig: Rig) -> None:
     await rig.volume("db", data=MIB)
     await pod(rig, "node-2")
