@@ -32,6 +32,11 @@ KINDS = frozenset(
 ACTS = frozenset({"before", "after", "never"})
 
 
+def volume_of(path: str) -> str:
+    """The volume that a request is about; "" for none."""
+    return path.split("/")[3] if path.startswith(("/v1/volumes/", "/v1/backupvolumes/")) else ""
+
+
 @dataclass(slots=True)
 class HttpFault:
     """An armed fault; patterns are shell-like, an empty one matches everything."""
@@ -53,7 +58,7 @@ class HttpFault:
 
     def fits(self, method: str, path: str, action: str) -> bool:
         """Whether the fault concerns a request."""
-        name = path.split("/")[3] if path.startswith(("/v1/volumes/", "/v1/backupvolumes/")) else ""
+        name = volume_of(path)
         return (
             (not self.method or self.method == method)
             and (not self.path or fnmatchcase(path, self.path))

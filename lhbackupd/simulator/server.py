@@ -61,6 +61,16 @@ class Front:
         counted = f"{request.method} {pattern}" + (f"?action={action}" if action else "")
         self.cluster.world.ledger.requests[counted] += 1
         struck = self.faults.strike(request.method, path, action)
+        for fault in struck:
+            late = fault.seconds if fault.kind == "delay" and fault.act != "after" else 0.0
+            self.cluster.world.ledger.add(
+                "fault-struck",
+                httpfaults.volume_of(path),
+                fault=fault.id,
+                what=fault.kind,
+                request=counted,
+                seconds=late,
+            )
         if struck:
             return await self.disturbed(struck, call)
         return self.respond(self.answer(call), base)

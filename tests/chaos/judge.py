@@ -143,14 +143,18 @@ def _unbacked_now(evidence: Evidence, replay: Replay) -> Iterator[str]:
 def _newest_deleted(evidence: Evidence, replay: Replay) -> Iterator[str]:
     """Completed backups that we deleted while their policy had no newer one of the volume.
 
-    The daemon may notice that its claim rests on nothing, and take it back: that is no excuse.
+    The daemon may notice that its claim rests on nothing, and take it back: that is no excuse. It is one that the run
+    gave the backup up, and asked for its end before it was completed: Longhorn acts on that when it gets to it.
     """
+    given_up = {run.id for run in evidence.runs if run.drop_backup}
     for entry in evidence.entries:
         kept = replay.backups.get(entry.get("backup", ""))
         asked = (
             entry["kind"] == "backup-delete-asked" and entry["by"] == "api" and entry["backup"] not in evidence.taken
         )
         if not asked or kept is None or kept.completed is None or LABEL_POLICY not in kept.labels:
+            continue
+        if kept.labels.get(LABEL_RUN) in given_up and kept.completed > _came_in(evidence, entry) - SLACK:
             continue
         at, policy = moment(entry), kept.labels[LABEL_POLICY]
         newer = (
@@ -160,6 +164,20 @@ def _newest_deleted(evidence: Evidence, replay: Replay) -> Iterator[str]:
         )
         if not any(other.deleted is None or other.deleted > at for other in newer):
             yield f"{kept.volume}: {entry['backup']} was deleted by us, and {policy} has no newer one"
+
+
+def _came_in(evidence: Evidence, asked: Entry) -> datetime:
+    """When the request to delete a backup reached Longhorn, which a fault may have kept from acting on it."""
+    at = moment(asked)
+    late = (
+        moment(entry)
+        for entry in evidence.entries
+        if entry["kind"] == "fault-struck"
+        and entry.get("volume") == asked["volume"]
+        and entry.get("request", "").endswith("=backupDelete")
+        and moment(entry) <= at <= moment(entry) + timedelta(seconds=entry["seconds"]) + SLACK
+    )
+    return min(late, default=at)
 
 
 def _robbed(evidence: Evidence, replay: Replay, volume: str, since: datetime) -> bool:

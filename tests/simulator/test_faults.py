@@ -76,6 +76,18 @@ async def test_a_delay_passes_on_the_clusters_clock() -> None:
         assert d.clock.t == began + 30
 
 
+async def test_the_ledger_tells_when_a_request_came_in_that_is_acted_on_later() -> None:
+    async with Driver() as d:
+        await d.make("v")
+        await armed(d, kind="delay", seconds=30, times=1, match={"action": "attach"})
+        await d.act("v", "attach", hostId="node-1", attachmentID="t")
+        entries = (await d.http.get("/sim/ledger")).json()["entries"]
+        struck, added = (next(e for e in entries if e["kind"] == kind) for kind in ("fault-struck", "ticket-added"))
+    assert (struck["volume"], struck["what"]) == ("v", "delay")
+    assert struck["request"].endswith("?action=attach")
+    assert struck["seconds"] == added["t"] - struck["t"] == 30
+
+
 async def test_faults_are_listed_and_cleared() -> None:
     async with Driver() as d:
         one = await armed(d, kind="down")

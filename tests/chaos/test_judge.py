@@ -1,0 +1,53 @@
+"""What the judge excuses, and what it does not."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from lhbackupd.core.model import Outcome, Phase, Run
+from lhbackupd.core.naming import LABEL_POLICY, LABEL_RUN
+from lhbackupd.simulator.ledger import stamp
+from tests.core.examples import T0, run
+
+from .judge import Evidence, judge
+
+GIVEN_UP = run(Phase.FINISHED, outcome=Outcome.YIELDED, backup="b", drop_backup=True, finished_at=T0)
+NOTHING = Evidence(
+    entries=(), volumes={}, runs=(), protections=(), lives=(), missed={}, crons={}, since=T0, until=T0,
+    instance="lhbackupd", taken=frozenset(), notice=timedelta(0),
+)  # fmt: skip
+
+
+def entry(at: float, kind: str, **facts: Any) -> dict[str, Any]:
+    return {"at": stamp(T0 + timedelta(seconds=at)), "kind": kind, "volume": "vol", **facts}
+
+
+def deleted(by: Run, *, came_in: float, acted_on: float, completed: float = 20.0) -> list[str]:
+    """What is said where Longhorn acted so late on the request to delete the only backup of a policy."""
+    struck = {"what": "delay", "request": "POST /v1/backupvolumes/{volume}?action=backupDelete"}
+    entries = (
+        entry(0, "backup-asked", backup="b", snapshot="s", labels={LABEL_POLICY: by.policy, LABEL_RUN: by.id}),
+        entry(came_in, "fault-struck", seconds=acted_on - came_in, **struck),
+        entry(completed, "backup-completed", backup="b"),
+        entry(acted_on, "backup-delete-asked", backup="b", by="api"),
+    )
+    entries = tuple(sorted(entries, key=lambda each: each["at"]))
+    # that it has no successor is another promise
+    return judge(replace(NOTHING, entries=entries, runs=(by,))).protected_unbacked
+
+
+def test_a_backup_that_was_running_when_the_request_came_in_was_deleted_by_nobodys_fault() -> None:
+    assert deleted(GIVEN_UP, came_in=10, acted_on=40) == []
+
+
+@pytest.mark.parametrize("came_in", [24, 40])
+def test_one_that_was_completed_by_then_should_have_been_left_alone(came_in: float) -> None:
+    assert len(deleted(GIVEN_UP, came_in=came_in, acted_on=40)) == 1
+
+
+def test_nobody_but_the_run_that_gave_it_up_is_excused() -> None:
+    claims = replace(GIVEN_UP, outcome=Outcome.COMPLETED, drop_backup=False)
+    assert len(deleted(claims, came_in=10, acted_on=40)) == 1
+    assert len(deleted(claims, came_in=20.5, acted_on=20.5)) == 1
