@@ -78,6 +78,9 @@ def _asking(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origi
         return ended, None
     if refused := refused_by(seen.answer):
         return leave(run, now, Outcome.FAILED, refused.text, can_pass=True), None
+    if must_be_known(run) and seen.snapshot is None:
+        what = f"Longhorn to notice snapshot {run.snapshot}, which its engine has"
+        return patiently(run, seen, now, patience_of(policy).snapshot, what), None
     other = others_backup(run, seen) if first else ""
     what = f"backup {other}, which somebody else has started" if other else f"a backup of {run.snapshot} to begin"
     run = patiently(run, seen, now, patience_of(policy).backup, what)
@@ -92,6 +95,15 @@ def _asking(run: Run, seen: Seen, now: Now, policy: Policy | None, origin: Origi
     what = "a full backup" if run.full else "a backup"
     run = replace(run, asked_at=now.wall, reason=f"asks for {what} of snapshot {run.snapshot}")
     return run, AskBackup(snapshot=run.snapshot, labels=naming.labels(run, origin), full=run.full)
+
+
+def must_be_known(run: Run) -> bool:
+    """Whether it has to be seen first that Longhorn knows the snapshot, which others, or a former run, have taken.
+
+    One that was taken in the engine is known to Longhorn with the engine's next poll, 5 s after an attach, and a backup
+    before that is refused (recording 204): a volume that nobody holds for so long would never be backed up.
+    """
+    return run.asked_at is None and not run.own_snapshot
 
 
 def _unsure(run: Run, mine: list[Backup], seen: Seen, now: Now, policy: Policy | None) -> Run:

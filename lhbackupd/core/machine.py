@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from . import naming
-from .backing import backing_up
+from .backing import backing_up, must_be_known
 from .cluster import Volume
 from .commands import Attach, CreateSnapshot, Decision, Seen, View
 from .fulls import full_is_due, next_number
@@ -71,7 +71,9 @@ def views(run: Run, volume: Volume | None) -> frozenset[View]:
             return frozenset({View.SNAPSHOT})
         case Phase.BACKING_UP:
             entry = volume.backup(run.backup) if volume and run.backup else None
-            return frozenset() if entry and entry.running else frozenset({View.BACKUPS})
+            if entry and entry.running:
+                return frozenset()
+            return frozenset({View.BACKUPS, View.SNAPSHOT} if must_be_known(run) else {View.BACKUPS})
         case Phase.DETACHING:
             return frozenset({View.BACKUPS}) if run.drop_backup else frozenset()
         case _:

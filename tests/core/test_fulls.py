@@ -71,11 +71,11 @@ def test_a_run_that_makes_the_full_one_asks_for_it(reuse: bool) -> None:
     look = seen(ours(), chain=line, backups=(backup(),))
     after, command = decide(run(Phase.INSPECTING), look, at(), SECOND, ORIGIN)
     assert (after.number, after.full) == (2, True)
+    known = seen(ours(), backups=(backup(),), snapshot=SnapshotReadiness(ready=True, created=T0))
     if isinstance(command, CreateSnapshot):
         assert command.labels[LABEL_NUMBER] == "2"
-        ready = seen(ours(), snapshot=SnapshotReadiness(ready=True, created=T0))
-        after, _ = decide(after, ready, at(), SECOND, ORIGIN)
-    _, ask = decide(after, seen(ours(), backups=(backup(),)), at(), SECOND, ORIGIN)
+        after, _ = decide(after, known, at(), SECOND, ORIGIN)
+    _, ask = decide(after, known, at(), SECOND, ORIGIN)
     assert isinstance(ask, AskBackup)
     assert (ask.full, ask.labels[LABEL_NUMBER]) == (True, "2")
 

@@ -443,10 +443,26 @@ def test_a_backup_is_never_asked_for_without_having_looked() -> None:
 
 
 def test_what_is_listed_before_we_asked_is_not_ours() -> None:
-    theirs = mine("Completed", name="theirs", labels={})
-    after, command = step(backing_up(snapshot="s9", own_snapshot=False), seen(ours(), backups=(replace(theirs, snapshot="s9"),)))  # fmt: skip  # noqa: E501
+    theirs = replace(mine("Completed", name="theirs", labels={}), snapshot="s9")
+    look = seen(ours(), backups=(theirs,), snapshot=SnapshotReadiness(ready=True, created=T0))
+    after, command = step(backing_up(snapshot="s9", own_snapshot=False), look)
     assert (after.backup, after.known_backups) == ("", ("theirs",))
     assert isinstance(command, AskBackup)
+
+
+def test_a_backup_of_a_reused_snapshot_is_not_asked_for_before_longhorn_knows_the_snapshot() -> None:
+    """Longhorn refuses it until the engine's next poll (recording 204)."""
+    reusing = backing_up(snapshot="s9", own_snapshot=False)
+    assert views(reusing, ours()) == {View.BACKUPS, View.SNAPSHOT}
+    after, command = step(reusing, seen(ours(), backups=()), idle=60, seconds=60)
+    assert (after.phase, after.asked_at, command) == (Phase.BACKING_UP, None, None)
+    assert after.reason == "waits for Longhorn to notice snapshot s9, which its engine has"
+    after, command = step(after, seen(ours(), backups=()), idle=301, seconds=301)
+    assert (after.phase, after.outcome, command) == (Phase.DETACHING, Outcome.FAILED, Detach(ticket=MINE))
+    known = seen(ours(), backups=(), snapshot=SnapshotReadiness(ready=False, error="not attached"))
+    after, command = step(reusing, known)
+    assert isinstance(command, AskBackup)
+    assert views(after, ours()) == {View.BACKUPS}, "it need not be looked at again"
 
 
 def test_somebody_elses_running_backup_is_waited_for_before_asking() -> None:

@@ -54,3 +54,16 @@ async def test_a_reused_snapshot_protects_as_of_the_look_that_found_nothing_abov
     assert run.protected_until is not None
     assert run.started_at is not None
     assert run.started_at <= run.protected_until <= run.entered["backing-up"]
+
+
+async def test_a_snapshot_that_longhorn_has_not_noticed_yet_is_backed_up_as_soon_as_it_has(rig: Rig) -> None:
+    """Longhorn learns of a snapshot that the engine took at the engine's next poll, 5 s after an attach."""
+    await rig.volume("db", data=MIB)
+    await rig.call("POST", "/v1/volumes/db?action=attach", {"hostId": "node-1", "attachmentID": "me"})
+    await rig.clock.sleep(3)
+    await rig.call("POST", "/v1/volumes/db?action=snapshotCreate", {"name": "by-hand", "labels": {}})
+    await rig.call("POST", "/v1/volumes/db?action=detach", {"attachmentID": "me"})
+    async with rig.daemon(rig.config()):
+        (run,) = await rig.finished(1)
+    assert (run.outcome, run.snapshot) == (Outcome.COMPLETED, "by-hand")
+    assert (run.finished_at - run.started_at).total_seconds() < 14
