@@ -49,6 +49,13 @@ MIX: Mapping[str, float] = {
 }
 
 
+def narrow(seed: int) -> Mapping[str, float]:
+    """Weights of a storm of few kinds, picked by its seed: in a mixed one any two of them meet only rarely."""
+    rng = random.Random(f"narrow {seed}")
+    picked = rng.sample(sorted(MIX), rng.randint(3, 6))
+    return dict.fromkeys(MIX, 0.0) | {kind: rng.choice((5, 20, 40)) for kind in picked} | {"offline-write": 10}
+
+
 @dataclass(frozen=True, slots=True)
 class Strike:
     """Something that happens `at` so many simulated seconds after the beginning."""
