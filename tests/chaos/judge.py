@@ -6,7 +6,7 @@ that passed while no daemon was there, if the next one makes a run of it.
 """
 
 import itertools
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from lhbackupd.core.naming import LABEL_POLICY, LABEL_RUN, PREFIX, TicketName
 from lhbackupd.core.protection import Protection
 from lhbackupd.core.timetable import Cron, next_due, parse_cron
 
-from .replay import Entry, Replay, moment, second
+from .replay import Entry, Kept, Replay, moment, second
 
 #: between what a look shows and when its reader thinks to have seen it
 SLACK = timedelta(seconds=3)
@@ -85,7 +85,7 @@ def judge(evidence: Evidence) -> Verdict:
             *_newest_deleted(evidence, replay),
         ],
         lost_runs=[*_unended(evidence), *_unfollowed(evidence), *_unheeded(evidence)],
-        second_backups=list(_second(replay)),
+        second_backups=list(_second(evidence, replay)),
         others_touched=[*_tickets_touched(evidence), *_backups_touched(evidence, replay), *_snapshots_gone(evidence)],
     )
 
@@ -256,13 +256,17 @@ def _could(evidence: Evidence, due: datetime, next_run: datetime) -> bool:
     return any(min(end, next_run) - max(start, due) > evidence.notice for start, end in evidence.lives)
 
 
-def _second(replay: Replay) -> Iterator[str]:
-    done = Counter(
-        kept.labels[LABEL_RUN] for kept in replay.backups.values() if kept.completed and LABEL_RUN in kept.labels
-    )
-    for run, count in done.items():
-        for _ in range(count - 1):
-            yield f"run {run} has {count} completed backups"
+def _second(evidence: Evidence, replay: Replay) -> Iterator[str]:
+    """Backups that a run asked for while one that it had made was there, or had been deleted by nobody but us."""
+    made: defaultdict[str, list[tuple[str, Kept]]] = defaultdict(list)
+    for name, kept in replay.backups.items():
+        if kept.completed and LABEL_RUN in kept.labels:
+            made[kept.labels[LABEL_RUN]].append((name, kept))
+    for run, backups in made.items():
+        for (name, former), (again, later) in itertools.pairwise(backups):
+            stolen = name in evidence.taken and former.deleted is not None and former.deleted <= later.asked
+            if not stolen:
+                yield f"run {run} made backup {again} after backup {name}"
 
 
 def _tickets_touched(evidence: Evidence) -> Iterator[str]:

@@ -51,3 +51,23 @@ def test_nobody_but_the_run_that_gave_it_up_is_excused() -> None:
     claims = replace(GIVEN_UP, outcome=Outcome.COMPLETED, drop_backup=False)
     assert len(deleted(claims, came_in=10, acted_on=40)) == 1
     assert len(deleted(claims, came_in=20.5, acted_on=20.5)) == 1
+
+
+def twice(*, taken: bool, deleted: float) -> list[str]:
+    """What is said where a run asked for a second backup 30 s after the first, and the first was deleted sometime."""
+    labels = {LABEL_POLICY: GIVEN_UP.policy, LABEL_RUN: GIVEN_UP.id}
+    entries = [
+        entry(at + delay, kind, backup=name, snapshot="s", labels=labels)
+        for at, name in ((0, "b1"), (30, "b2"))
+        for delay, kind in ((0, "backup-asked"), (5, "backup-completed"))
+    ]
+    entries.append(entry(deleted, "backup-delete-asked", backup="b1", by="api"))
+    entries.sort(key=lambda each: str(each["at"]))
+    known = replace(NOTHING, entries=tuple(entries), runs=(GIVEN_UP,), taken=frozenset({"b1"} if taken else ()))
+    return judge(known).second_backups
+
+
+def test_a_run_may_ask_again_once_somebody_else_has_deleted_its_backup_and_only_then() -> None:
+    assert twice(taken=True, deleted=20) == []
+    assert len(twice(taken=True, deleted=40)) == 1
+    assert len(twice(taken=False, deleted=20)) == 1
