@@ -61,18 +61,8 @@ class Front:
         counted = f"{request.method} {pattern}" + (f"?action={action}" if action else "")
         self.cluster.world.ledger.requests[counted] += 1
         struck = self.faults.strike(request.method, path, action)
-        for fault in struck:
-            late = fault.seconds if fault.kind == "delay" and fault.act != "after" else 0.0
-            self.cluster.world.ledger.add(
-                "fault-struck",
-                httpfaults.volume_of(path),
-                fault=fault.id,
-                what=fault.kind,
-                request=counted,
-                seconds=late,
-            )
         if struck:
-            return await self.disturbed(struck, call)
+            return await self.disturbed(struck, call, counted)
         return self.respond(self.answer(call), base)
 
     def answer(self, call: Call) -> Answer:
@@ -81,9 +71,12 @@ class Front:
             return Answer(body=self.cache.volumes(call.base))
         return api.dispatch(call)
 
-    async def disturbed(self, struck: list[httpfaults.HttpFault], call: Call) -> Response:
-        """An answer that faults interfere with."""
+    async def disturbed(self, struck: list[httpfaults.HttpFault], call: Call, counted: str) -> Response:
+        """An answer that faults interfere with; the ledger tells so when the request has come in."""
         wait = sum(fault.seconds for fault in struck if fault.kind == "delay" and fault.act != "after")
+        volume, ledger = httpfaults.volume_of(call.path), self.cluster.world.ledger
+        for each in struck:
+            ledger.add("fault-struck", volume, fault=each.id, what=each.kind, request=counted, seconds=wait)
         if wait:
             await self.cluster.clock.sleep(wait)
             self.cluster.advance()

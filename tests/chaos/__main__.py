@@ -2,7 +2,7 @@
 
 Exit code 1 if a promise was broken, or the daemon met a defect of its own. `--virtual` plays the same plan in this
 process in virtual time, where N seconds of the real storm (fifteen times as many of the cluster's) take a fraction.
-`--narrow` lets only a few kinds of things go wrong, other ones with each seed.
+`--narrow` lets only a few kinds of things go wrong, other ones with each seed; `--storms` plays so many, a line each.
 """
 
 import argparse

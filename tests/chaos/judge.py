@@ -167,7 +167,7 @@ def _newest_deleted(evidence: Evidence, replay: Replay) -> Iterator[str]:
 
 
 def _came_in(evidence: Evidence, asked: Entry) -> datetime:
-    """When the request to delete a backup reached Longhorn, which a fault may have kept from acting on it."""
+    """When the request to delete a backup reached Longhorn, which a fault may have kept from acting on it until now."""
     at = moment(asked)
     late = (
         moment(entry)
@@ -175,7 +175,7 @@ def _came_in(evidence: Evidence, asked: Entry) -> datetime:
         if entry["kind"] == "fault-struck"
         and entry.get("volume") == asked["volume"]
         and entry.get("request", "").endswith("=backupDelete")
-        and moment(entry) <= at <= moment(entry) + timedelta(seconds=entry["seconds"]) + SLACK
+        and abs(moment(entry) + timedelta(seconds=entry["seconds"]) - at) <= SLACK
     )
     return min(late, default=at)
 

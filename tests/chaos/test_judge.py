@@ -24,13 +24,16 @@ def entry(at: float, kind: str, **facts: Any) -> dict[str, Any]:
     return {"at": stamp(T0 + timedelta(seconds=at)), "kind": kind, "volume": "vol", **facts}
 
 
-def deleted(by: Run, *, came_in: float, acted_on: float, completed: float = 20.0) -> list[str]:
-    """What is said where Longhorn acted so late on the request to delete the only backup of a policy."""
+def deleted(by: Run, *, came_in: float, acted_on: float, hangs: float | None = None) -> list[str]:
+    """What is said where the only backup of a policy, completed after 20 s, was deleted.
+
+    A request for that came in and hung on its way, until it was acted on or for as long as is said.
+    """
     struck = {"what": "delay", "request": "POST /v1/backupvolumes/{volume}?action=backupDelete"}
     entries = (
         entry(0, "backup-asked", backup="b", snapshot="s", labels={LABEL_POLICY: by.policy, LABEL_RUN: by.id}),
-        entry(came_in, "fault-struck", seconds=acted_on - came_in, **struck),
-        entry(completed, "backup-completed", backup="b"),
+        entry(came_in, "fault-struck", seconds=acted_on - came_in if hangs is None else hangs, **struck),
+        entry(20, "backup-completed", backup="b"),
         entry(acted_on, "backup-delete-asked", backup="b", by="api"),
     )
     entries = tuple(sorted(entries, key=lambda each: each["at"]))
@@ -45,6 +48,10 @@ def test_a_backup_that_was_running_when_the_request_came_in_was_deleted_by_nobod
 @pytest.mark.parametrize("came_in", [24, 40])
 def test_one_that_was_completed_by_then_should_have_been_left_alone(came_in: float) -> None:
     assert len(deleted(GIVEN_UP, came_in=came_in, acted_on=40)) == 1
+
+
+def test_one_that_was_deleted_by_a_later_request_is_not_excused_by_one_that_still_hangs() -> None:
+    assert len(deleted(GIVEN_UP, came_in=10, acted_on=40, hangs=60)) == 1
 
 
 def test_nobody_but_the_run_that_gave_it_up_is_excused() -> None:

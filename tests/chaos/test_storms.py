@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from .judge import judge
-from .plan import narrow, plan
-from .storm import Storm
-from .virtual import virtual
+from .plan import narrow
+from .virtual import played
 
 SECONDS = 900.0
 
@@ -16,10 +15,9 @@ SECONDS = 900.0
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("seed", range(8))
 async def test_every_promise_is_kept_in_a_storm_of_few_kinds(tmp_path: Path, seed: int) -> None:
-    async with virtual(tmp_path) as stage:
-        evidence = await Storm(stage).play(plan(seed, SECONDS, mix=narrow(seed)), SECONDS)
+    evidence, defects = await played(tmp_path, seed=seed, seconds=SECONDS, mix=narrow(seed))
     assert judge(evidence).words() == []
-    assert stage.defects == []
+    assert defects == []
     assert evidence.runs
 
 

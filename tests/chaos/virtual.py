@@ -4,7 +4,7 @@ The daemon is the real assembly of `tests.rig`; killed, its tasks are cancelled 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,9 @@ from lhbackupd.engine.events import Defect, Event, Missed
 from lhbackupd.engine.journal import Journal
 from tests.rig import Rig
 
-from .storm import config
+from .judge import Evidence
+from .plan import plan
+from .storm import Storm, config
 
 
 class Wire(httpx.AsyncBaseTransport):
@@ -162,3 +164,9 @@ async def virtual(folder: Path) -> AsyncIterator[VirtualStage]:
         yield stage
     finally:
         await stage.close()
+
+
+async def played(folder: Path, *, seed: int, seconds: float, mix: Mapping[str, float]) -> tuple[Evidence, list[str]]:
+    """The evidence of one storm in this process, and what the daemon met of defects of its own."""
+    async with virtual(folder) as stage:
+        return await Storm(stage).play(plan(seed, seconds, mix=mix), seconds), stage.defects

@@ -7,8 +7,7 @@ import pytest
 
 from tests.chaos.judge import Verdict, judge
 from tests.chaos.plan import plan
-from tests.chaos.storm import Storm
-from tests.chaos.virtual import virtual
+from tests.chaos.virtual import played
 
 from .planted import BUGS
 
@@ -19,8 +18,7 @@ SEED = 3
 
 async def verdict(folder: Path, mix: Mapping[str, float], seconds: float) -> Verdict:
     """What the judge says of one storm."""
-    async with virtual(folder) as stage:
-        evidence = await Storm(stage).play(plan(SEED, seconds, mix=mix), seconds)
+    evidence, _ = await played(folder, seed=SEED, seconds=seconds, mix=mix)
     return judge(evidence)
 
 
